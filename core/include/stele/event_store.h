@@ -1,0 +1,113 @@
+// The event store.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "stele/append.h"
+#include "stele/error.h"
+#include "stele/read.h"
+#include "stele/registry.h"
+#include "stele/verify.h"
+
+namespace stele {
+
+struct OpenOptions {
+  bool migrate = false;  ///< Bring the schema up to date while opening, creating the database when it is missing.
+};
+
+/// An append-only store of events in streams, on the database that a URL names. The guarantees G1–G12 are in
+/// docs/guarantees.md.
+///
+/// Thread-safe: any number of threads may call any function at once, except close() and the destructor. Move-only.
+/// Every function throws Error; the codes that a caller should expect are named below, and any may also throw busy, io,
+/// corrupt, disk_full, cannot_connect or closed.
+class STELE_API EventStore final {
+ public:
+  /// Opens the database and checks that its schema is this program's. Throws cannot_connect, schema_outdated,
+  /// schema_too_new, checksum_mismatch, or invalid_argument for a bad URL.
+  static EventStore open(const Registry& registry, std::string_view url, const OpenOptions& options = {});
+
+  /// On a driver that is open and migrated. For conformance tests and for drivers that have no URL.
+  explicit EventStore(std::unique_ptr<driver::Driver> driver);
+
+  EventStore(EventStore&&) noexcept;
+  EventStore& operator=(EventStore&&) noexcept;
+  ~EventStore();
+
+  // --- Writing
+  // ---------------------------------------------------------------------------------------------------------
+
+  /// Appends all or nothing (G4). When it returns with ok(), the events are durable (G12).
+  ///
+  /// In this order: the command decides a replay or request_id_reused (G5); event ids and idempotency keys decide a
+  /// replay or a duplicate (G6); conditions decide a conflict, in the order streams then conditions (G3); then
+  /// everything is written. Throws invalid_argument or too_large before any I/O.
+  ///
+  /// Safe to repeat when the request carries a command, or event ids, or when the Error's outcome() is not_applied. A
+  /// lost answer to a commit is looked up by the ids before this function gives up with outcome() unknown.
+  AppendResult append(const AppendRequest& request);
+  AppendResult append(StreamKey stream, ExpectedVersion expected, std::vector<NewEvent> events);
+
+  /// Independent appends, in order, sharing transactions and round trips: much faster than one by one. Each has its own
+  /// result; one's conflict does not touch the others. All are validated before the first is written. If it throws, any
+  /// of them may have been applied: repeat the whole call, with commands or event ids.
+  std::vector<AppendResult> append_all(std::span<const AppendRequest> requests);
+
+  /// Records a command that led to no events (G5).
+  AppendResult record_command(Command command);
+
+  /// Throws what append would throw before I/O.
+  static void validate(const AppendRequest& request);
+
+  // --- Commands
+  // --------------------------------------------------------------------------------------------------------
+
+  bool is_command_processed(const CommandKey& key);
+  bool is_command_processed(const Uuid& command_id);
+  std::optional<CommandRecord> find_command(const CommandKey& key);
+  std::optional<CommandRecord> find_command(const Uuid& command_id);
+  /// The commands about a stream, the latest first, at most `limit` (1 … 10,000).
+  std::vector<CommandRecord> list_commands(const StreamKey& stream, std::size_t limit = 100);
+
+  // --- Reading
+  // ---------------------------------------------------------------------------------------------------------
+
+  /// A missing stream reads as empty (G2). Events appended while reading are given too, unless `to` or `limit` ends
+  /// before.
+  EventReader read_stream(StreamKey stream, StreamReadOptions options = {});
+
+  /// The log by position (G7). Forwards, a reader that comes back with `after` = the last position it saw misses
+  /// nothing.
+  EventReader read_log(LogReadOptions options = {});
+
+  std::optional<RecordedEvent> find_event(const Uuid& event_id);
+  std::optional<StreamInfo> stream_info(const StreamKey& stream);
+  /// 0 for a missing stream.
+  Version stream_version(const StreamKey& stream);
+  std::vector<StreamInfo> list_streams(const StreamListOptions& options = {});
+  /// Counts everything: takes time in a large store.
+  StoreStats stats();
+
+  /// Checks the invariants behind G2, G4, G5, G7–G11 over the whole store, and the database's own integrity. Reads
+  /// only.
+  VerifyReport verify(const VerifyOptions& options = {});
+
+  // --- Life
+  // ------------------------------------------------------------------------------------------------------------
+
+  /// Waits for nothing: no call may be under way. Idempotent. Later calls throw closed.
+  void close() noexcept;
+
+  /// The driver, for those who know which one it is.
+  driver::Driver& driver();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace stele

@@ -1,0 +1,292 @@
+#include "stele/event_store.h"
+
+#include <atomic>
+#include <limits>
+
+#include "page_source.h"
+#include "prepare.h"
+#include "stele/driver/driver.h"
+#include "stele/migrate.h"
+#include "verify_store.h"
+
+namespace stele {
+
+struct EventStore::State {
+  std::unique_ptr<driver::Driver> driver;
+  std::atomic<bool> closed{false};
+
+  driver::Driver& open_driver() {
+    if (closed.load(std::memory_order_acquire)) throw Error(ErrorCode::closed, "the store was closed");
+    return *driver;
+  }
+
+  std::vector<driver::AppendAnswer> append(std::span<driver::PreparedAppend> appends);
+  void resolve(std::span<driver::PreparedAppend> appends, const Error& first,
+               std::vector<driver::AppendAnswer>& answers);
+};
+
+namespace {
+
+constexpr int resolution_tries = 3;
+
+class StreamPages final : public detail::PageSource {
+ public:
+  StreamPages(std::function<driver::Driver&()> driver, StreamKey stream, const StreamReadOptions& options)
+      : PageSource(options.limit), driver_(std::move(driver)), stream_(std::move(stream)), options_(options) {
+    from_ = options.from;
+    to_ = options.to.value_or(Version(std::numeric_limits<std::int64_t>::max()));
+  }
+
+ private:
+  void fetch(driver::PageLimits limits, driver::EventPage& page) override {
+    driver::Driver& driver = driver_();
+    if (to_ < from_) return;
+    driver.read_stream({&stream_, options_.direction, from_, to_, options_.as_of, options_.valid_at, limits}, page);
+  }
+
+  bool advance(const driver::EventPage& page) override {
+    const std::int64_t last = page[page.size() - 1].version.value();
+    if (options_.direction == Direction::forwards) {
+      if (last >= to_.value()) return false;
+      from_ = Version(last + 1);
+    } else {
+      to_ = Version(last - 1);
+    }
+    return from_ <= to_;
+  }
+
+  std::function<driver::Driver&()> driver_;
+  StreamKey stream_;
+  StreamReadOptions options_;
+  Version from_;
+  Version to_;
+};
+
+class LogPages final : public detail::PageSource {
+ public:
+  LogPages(std::function<driver::Driver&()> driver, LogReadOptions options)
+      : PageSource(options.limit), driver_(std::move(driver)), options_(std::move(options)) {
+    after_ = options_.after;
+    before_ = options_.before.value_or(Position(std::numeric_limits<std::int64_t>::max()));
+  }
+
+ private:
+  void fetch(driver::PageLimits limits, driver::EventPage& page) override {
+    driver::Driver& driver = driver_();
+    if (before_.value() - 1 <= after_.value()) return;
+    driver.read_log({options_.direction, after_, before_, options_.as_of, &options_.filter, limits}, page);
+  }
+
+  bool advance(const driver::EventPage& page) override {
+    const Position last = page[page.size() - 1].position;
+    (options_.direction == Direction::forwards ? after_ : before_) = last;
+    return after_.value() + 1 < before_.value();
+  }
+
+  std::function<driver::Driver&()> driver_;
+  LogReadOptions options_;
+  Position after_;
+  Position before_;
+};
+
+void check_schema(driver::Driver& driver, bool migrate) {
+  driver::MigrationStore* migrations = driver.migrations();
+  if (migrations == nullptr) return;
+  Migrator migrator(*migrations);
+  if (migrate) migrator.up();
+  migrator.require_current();
+}
+
+}  // namespace
+
+EventStore EventStore::open(const Registry& registry, std::string_view url, const OpenOptions& options) {
+  std::unique_ptr<driver::Driver> driver = registry.open(Url::parse(url), DriverOptions{.create = options.migrate});
+  check_schema(*driver, options.migrate);
+  return EventStore(std::move(driver));
+}
+
+EventStore::EventStore(std::unique_ptr<driver::Driver> driver) : state_(std::make_unique<State>()) {
+  state_->driver = std::move(driver);
+}
+
+EventStore::EventStore(EventStore&&) noexcept = default;
+EventStore& EventStore::operator=(EventStore&&) noexcept = default;
+EventStore::~EventStore() = default;
+
+std::vector<driver::AppendAnswer> EventStore::State::append(std::span<driver::PreparedAppend> appends) {
+  std::vector<driver::AppendAnswer> answers;
+  try {
+    answers = open_driver().append(appends);
+  } catch (const Error& error) {
+    if (error.outcome() != Outcome::unknown) throw;
+    resolve(appends, error, answers);
+    return answers;
+  }
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (answers[i].error && answers[i].error->outcome() == Outcome::unknown) {
+      std::vector<driver::AppendAnswer> one;
+      const Error first = *answers[i].error;
+      resolve(appends.subspan(i, 1), first, one);
+      answers[i] = std::move(one.front());
+    }
+  }
+  return answers;
+}
+
+// The answer to a commit was lost. Appending again with the same ids finds what was committed, or commits it now.
+void EventStore::State::resolve(std::span<driver::PreparedAppend> appends, const Error& first,
+                                std::vector<driver::AppendAnswer>& answers) {
+  std::vector<bool> generated;  // Whether the append's first id was made by this call.
+  for (driver::PreparedAppend& append : appends) {
+    bool made_here = false;
+    for (const driver::PreparedStream& stream : append.streams) {
+      if (!stream.events.empty()) {
+        made_here = !stream.events.front().event_id_given;
+        break;
+      }
+    }
+    generated.push_back(made_here);
+    detail::look_for_earlier_try(append);
+  }
+  for (int attempt = 0;; ++attempt) {
+    try {
+      answers = open_driver().append(appends);
+      break;
+    } catch (const Error& error) {
+      const bool again =
+          error.outcome() == Outcome::unknown || error.retryable() || error.code() == ErrorCode::cannot_connect;
+      if (!again || attempt + 1 == resolution_tries) throw first;
+    }
+  }
+  // What was found under an id that only this call knows was written by this call.
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (answers[i].error || !answers[i].result.replayed() || !generated[i]) continue;
+    for (const driver::PreparedStream& stream : appends[i].streams) {
+      if (stream.events.empty()) continue;
+      if (driver->find_event(stream.events.front().event_id)) answers[i].result.status = AppendStatus::appended;
+      break;
+    }
+  }
+}
+
+AppendResult EventStore::append(const AppendRequest& request) {
+  detail::check_append(request);
+  driver::PreparedAppend prepared = detail::prepare_append(request);
+  std::vector<driver::AppendAnswer> answers = state_->append({&prepared, 1});
+  if (answers.front().error) throw *answers.front().error;
+  return std::move(answers.front().result);
+}
+
+AppendResult EventStore::append(StreamKey stream, ExpectedVersion expected, std::vector<NewEvent> events) {
+  AppendRequest request;
+  request.streams.push_back({std::move(stream), expected, std::move(events)});
+  return append(request);
+}
+
+std::vector<AppendResult> EventStore::append_all(std::span<const AppendRequest> requests) {
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    try {
+      detail::check_append(requests[i]);
+    } catch (const Error& error) {
+      throw Error(error.code(), "append " + std::to_string(i + 1) + ": " + error.message());
+    }
+  }
+  std::vector<driver::PreparedAppend> prepared;
+  prepared.reserve(requests.size());
+  for (const AppendRequest& request : requests) prepared.push_back(detail::prepare_append(request));
+  std::vector<AppendResult> results;
+  results.reserve(requests.size());
+  if (prepared.empty()) return results;
+  for (driver::AppendAnswer& answer : state_->append(prepared)) {
+    if (answer.error) throw *answer.error;
+    results.push_back(std::move(answer.result));
+  }
+  return results;
+}
+
+AppendResult EventStore::record_command(Command command) {
+  AppendRequest request;
+  request.command = std::move(command);
+  return append(request);
+}
+
+void EventStore::validate(const AppendRequest& request) {
+  detail::check_append(request);
+}
+
+bool EventStore::is_command_processed(const CommandKey& key) {
+  return find_command(key).has_value();
+}
+bool EventStore::is_command_processed(const Uuid& command_id) {
+  return find_command(command_id).has_value();
+}
+
+std::optional<CommandRecord> EventStore::find_command(const CommandKey& key) {
+  detail::check_command_key(key);
+  return state_->open_driver().find_command(key);
+}
+
+std::optional<CommandRecord> EventStore::find_command(const Uuid& command_id) {
+  return state_->open_driver().find_command(command_id);
+}
+
+std::vector<CommandRecord> EventStore::list_commands(const StreamKey& stream, std::size_t limit) {
+  detail::check_stream_key(stream);
+  detail::check_page_size(limit);
+  return state_->open_driver().list_commands(stream, limit);
+}
+
+EventReader EventStore::read_stream(StreamKey stream, StreamReadOptions options) {
+  detail::check_stream_key(stream);
+  detail::check_read(options);
+  State* state = state_.get();
+  state->open_driver();
+  return EventReader(std::make_unique<StreamPages>([state]() -> driver::Driver& { return state->open_driver(); },
+                                                   std::move(stream), options));
+}
+
+EventReader EventStore::read_log(LogReadOptions options) {
+  detail::check_read(options);
+  State* state = state_.get();
+  state->open_driver();
+  return EventReader(
+      std::make_unique<LogPages>([state]() -> driver::Driver& { return state->open_driver(); }, std::move(options)));
+}
+
+std::optional<RecordedEvent> EventStore::find_event(const Uuid& event_id) {
+  return state_->open_driver().find_event(event_id);
+}
+
+std::optional<StreamInfo> EventStore::stream_info(const StreamKey& stream) {
+  detail::check_stream_key(stream);
+  return state_->open_driver().stream_info(stream);
+}
+
+Version EventStore::stream_version(const StreamKey& stream) {
+  const std::optional<StreamInfo> info = stream_info(stream);
+  return info ? info->version : Version(0);
+}
+
+std::vector<StreamInfo> EventStore::list_streams(const StreamListOptions& options) {
+  detail::check_list(options);
+  return state_->open_driver().list_streams(options);
+}
+
+StoreStats EventStore::stats() {
+  return state_->open_driver().stats();
+}
+
+VerifyReport EventStore::verify(const VerifyOptions& options) {
+  return detail::verify_store(*this, state_->open_driver(), options);
+}
+
+void EventStore::close() noexcept {
+  if (state_ == nullptr || state_->closed.exchange(true, std::memory_order_acq_rel)) return;
+  state_->driver.reset();
+}
+
+driver::Driver& EventStore::driver() {
+  return state_->open_driver();
+}
+
+}  // namespace stele

@@ -1,0 +1,372 @@
+// The reference driver: the guarantees in the plainest form, one mutex around vectors and maps.
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <unordered_map>
+
+#include "stele/driver/driver.h"
+#include "stele/driver/replay.h"
+#include "stele/error.h"
+#include "stele/registry.h"
+
+namespace stele {
+namespace {
+
+using driver::AppendAnswer;
+using driver::ExistingEvent;
+using driver::PreparedAppend;
+using driver::PreparedEvent;
+using driver::PreparedStream;
+
+bool within(const std::optional<Timestamp>& from, const std::optional<Timestamp>& until, Timestamp time) {
+  return (!from || *from <= time) && (!until || time < *until);
+}
+
+bool valid_at(const RecordedEvent& event, const std::optional<Timestamp>& time) {
+  return !time || ((!event.valid_from || *event.valid_from <= *time) && (!event.valid_to || *time < *event.valid_to));
+}
+
+bool any_of(const std::vector<std::string>& names, const std::string& name) {
+  return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+}
+
+bool matches(const LogFilter& filter, const RecordedEvent& event) {
+  if (filter.tenant && *filter.tenant != event.stream.tenant) return false;
+  if (!any_of(filter.stream_types, event.stream.type) || !any_of(filter.event_types, event.type)) return false;
+  if (filter.source && filter.source != event.source) return false;
+  if (filter.actor_type && (!event.actor || event.actor->type != *filter.actor_type)) return false;
+  if (filter.actor_id && (!event.actor || event.actor->id != *filter.actor_id)) return false;
+  if (filter.correlation_id && filter.correlation_id != event.correlation_id) return false;
+  if (filter.causation_id && filter.causation_id != event.causation_id) return false;
+  if (!within(filter.occurred_from, filter.occurred_until, event.occurred_at)) return false;
+  if (!within(filter.recorded_from, filter.recorded_until, event.recorded_at)) return false;
+  if (!valid_at(event, filter.valid_at)) return false;
+  return std::all_of(filter.attributes.begin(), filter.attributes.end(), [&](const auto& wanted) {
+    const auto found = event.attributes.find(wanted.first);
+    return found != event.attributes.end() && found->second == wanted.second;
+  });
+}
+
+std::size_t json_bytes(const RecordedEvent& event) {
+  std::size_t bytes = event.data.text().size();
+  for (const std::optional<Json>* json :
+       {&event.metadata, &event.policy_context, &event.model_context, &event.display}) {
+    if (*json) bytes += (*json)->text().size();
+  }
+  return bytes;
+}
+
+class MemoryDriver final : public driver::Driver {
+ public:
+  std::string_view name() const noexcept override { return "memory"; }
+
+  std::vector<AppendAnswer> append(std::span<const PreparedAppend> appends) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<AppendAnswer> answers;
+    answers.reserve(appends.size());
+    for (const PreparedAppend& append : appends) answers.push_back({append_one(append), std::nullopt});
+    return answers;
+  }
+
+  void read_stream(const driver::StreamPageRequest& request, driver::EventPage& page) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = streams_.find(*request.stream);
+    if (found == streams_.end()) return;
+    const std::vector<std::size_t>& stream = found->second;
+    const auto size = static_cast<std::int64_t>(stream.size());
+    const std::int64_t low = request.from.value();
+    const std::int64_t high = std::min(request.to.value(), size);
+    const bool forwards = request.direction == Direction::forwards;
+    for (std::int64_t i = 0; i <= high - low; ++i) {
+      const std::int64_t version = forwards ? low + i : high - i;
+      const RecordedEvent& event = log_[stream[static_cast<std::size_t>(version - 1)]];
+      if (request.as_of && event.recorded_at > *request.as_of) continue;
+      if (!valid_at(event, request.valid_at)) continue;
+      if (!give(event, request.limits, page)) return;
+    }
+  }
+
+  void read_log(const driver::LogPageRequest& request, driver::EventPage& page) override {
+    const std::lock_guard lock(mutex_);
+    const auto size = static_cast<std::int64_t>(log_.size());
+    const std::int64_t low = request.after.value() + 1;
+    const std::int64_t high = std::min(request.before.value() - 1, size);
+    const bool forwards = request.direction == Direction::forwards;
+    for (std::int64_t i = 0; i <= high - low; ++i) {
+      const std::int64_t position = forwards ? low + i : high - i;
+      const RecordedEvent& event = log_[static_cast<std::size_t>(position - 1)];
+      if (request.as_of && event.recorded_at > *request.as_of) continue;
+      if (!matches(*request.filter, event)) continue;
+      if (!give(event, request.limits, page)) {
+        page.scanned_to = page[page.size() - 1].position;
+        return;
+      }
+    }
+    page.scanned_to = Position(std::max(high, request.after.value()));
+  }
+
+  std::optional<RecordedEvent> find_event(const Uuid& event_id) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = by_id_.find(event_id);
+    if (found == by_id_.end()) return std::nullopt;
+    return log_[found->second];
+  }
+
+  std::optional<StreamInfo> stream_info(const StreamKey& stream) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = streams_.find(stream);
+    if (found == streams_.end()) return std::nullopt;
+    return info(found->first, found->second);
+  }
+
+  std::vector<StreamInfo> list_streams(const StreamListOptions& options) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<StreamInfo> list;
+    for (const auto& [key, events] : streams_) {
+      if (key.tenant != options.tenant || (options.type && key.type != *options.type)) continue;
+      if (!key.id.starts_with(options.id_prefix)) continue;
+      if (options.after && key <= StreamKey(options.tenant, options.after->type, options.after->id)) continue;
+      list.push_back(info(key, events));
+      if (list.size() == options.limit) break;
+    }
+    return list;
+  }
+
+  std::optional<CommandRecord> find_command(const CommandKey& key) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = commands_.find(key);
+    if (found == commands_.end()) return std::nullopt;
+    return found->second.record;
+  }
+
+  std::optional<CommandRecord> find_command(const Uuid& command_id) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = command_ids_.find(command_id);
+    if (found == command_ids_.end()) return std::nullopt;
+    return commands_.at(found->second).record;
+  }
+
+  std::vector<CommandRecord> list_commands(const StreamKey& stream, std::size_t limit) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<CommandRecord> list;
+    for (auto key = command_order_.rbegin(); key != command_order_.rend() && list.size() < limit; ++key) {
+      const CommandRecord& record = commands_.at(*key).record;
+      if (record.stream == stream) list.push_back(record);
+    }
+    return list;
+  }
+
+  StoreStats stats() override {
+    const std::lock_guard lock(mutex_);
+    StoreStats stats;
+    stats.events = static_cast<std::int64_t>(log_.size());
+    stats.streams = static_cast<std::int64_t>(streams_.size());
+    stats.commands = static_cast<std::int64_t>(commands_.size());
+    stats.last_position = Position(stats.events);
+    std::map<std::string, std::int64_t> counts;
+    for (const RecordedEvent& event : log_) {
+      ++counts[event.type];
+      if (!stats.first_recorded_at) stats.first_recorded_at = event.recorded_at;
+      stats.last_recorded_at = event.recorded_at;
+    }
+    stats.events_by_type.assign(counts.begin(), counts.end());
+    std::stable_sort(stats.events_by_type.begin(), stats.events_by_type.end(),
+                     [](const auto& a, const auto& b) { return a.second > b.second; });
+    return stats;
+  }
+
+  std::vector<std::string> list_tenants() override {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> tenants;
+    for (const auto& [key, events] : streams_) tenants.push_back(key.tenant);
+    for (const auto& [key, command] : commands_) tenants.push_back(key.tenant);
+    std::sort(tenants.begin(), tenants.end());
+    tenants.erase(std::unique(tenants.begin(), tenants.end()), tenants.end());
+    return tenants;
+  }
+
+  void verify_storage(const VerifyOptions&, VerifyReport& report) override {
+    const std::lock_guard lock(mutex_);
+    report.checks.emplace_back("every event is found by its id");
+    for (const RecordedEvent& event : log_) {
+      const auto found = by_id_.find(event.event_id);
+      if (found == by_id_.end() || log_[found->second].position != event.position) {
+        report.violations.push_back(
+            {"G6", "position " + std::to_string(event.position.value()), "is not found by its id"});
+      }
+    }
+  }
+
+ private:
+  struct StoredCommand {
+    CommandRecord record;
+    driver::Fingerprint fingerprint;
+  };
+
+  /// Adds the event unless the page is full; then there is more.
+  static bool give(const RecordedEvent& event, const driver::PageLimits& limits, driver::EventPage& page) {
+    const std::size_t bytes = json_bytes(event);
+    if (page.size() >= limits.max_events || (page.size() > 0 && page.bytes() + bytes > limits.max_bytes)) {
+      page.end = false;
+      return false;
+    }
+    page.add() = event;
+    page.count_bytes(bytes);
+    return true;
+  }
+
+  StreamInfo info(const StreamKey& key, const std::vector<std::size_t>& events) const {
+    return {key, Version(static_cast<std::int64_t>(events.size())), log_[events.front()].recorded_at,
+            log_[events.back()].recorded_at};
+  }
+
+  Version version_of(const StreamKey& key) const {
+    const auto found = streams_.find(key);
+    return found == streams_.end() ? Version(0) : Version(static_cast<std::int64_t>(found->second.size()));
+  }
+
+  AppendResult append_one(const PreparedAppend& append) {
+    if (append.command) {
+      if (auto known = find_known_command(*append.command)) return std::move(*known);
+    }
+    if (const auto found = find_existing(append); !found.empty()) {
+      return driver::decide_replay(append, found, [this](const StreamKey& key) { return version_of(key); });
+    }
+    if (auto conflict = find_conflict(append)) return std::move(*conflict);
+    return write(append);
+  }
+
+  std::optional<AppendResult> find_known_command(const driver::PreparedCommand& command) const {
+    AppendResult result;
+    if (const auto found = commands_.find(command.command->key); found != commands_.end()) {
+      if (found->second.fingerprint == command.fingerprint) {
+        result.status = AppendStatus::replayed;
+        result.streams = found->second.record.outcome;
+      } else {
+        result.status = AppendStatus::request_id_reused;
+        result.detail = "request " + command.command->key.source + ":" + command.command->key.request_id +
+                        " was made before with another content";
+      }
+      return result;
+    }
+    if (command_ids_.contains(command.command_id)) {
+      result.status = AppendStatus::request_id_reused;
+      result.detail = "command id " + command.command_id.to_string() + " belongs to another request";
+      return result;
+    }
+    return std::nullopt;
+  }
+
+  std::vector<ExistingEvent> find_existing(const PreparedAppend& append) const {
+    std::vector<ExistingEvent> found;
+    for (std::size_t s = 0; s < append.streams.size(); ++s) {
+      const PreparedStream& stream = append.streams[s];
+      for (std::size_t e = 0; e < stream.events.size(); ++e) {
+        const PreparedEvent& event = stream.events[e];
+        ExistingEvent existing{s, e, nullptr, nullptr};
+        if (const auto id = by_id_.find(event.event_id); id != by_id_.end()) existing.by_id = &log_[id->second];
+        if (event.event->idempotency_key) {
+          const auto key = by_key_.find({*stream.key, *event.event->idempotency_key});
+          if (key != by_key_.end()) existing.by_key = &log_[key->second];
+        }
+        if (existing.by_id != nullptr || existing.by_key != nullptr) found.push_back(existing);
+      }
+    }
+    return found;
+  }
+
+  std::optional<AppendResult> find_conflict(const PreparedAppend& append) const {
+    AppendResult result;
+    result.status = AppendStatus::conflict;
+    const auto check = [&](const StreamKey& key, ExpectedVersion expected) {
+      const Version actual = version_of(key);
+      if (expected.holds_for(actual)) return true;
+      result.conflict = VersionConflict{key, expected, actual};
+      return false;
+    };
+    for (const PreparedStream& stream : append.streams) {
+      if (!check(*stream.key, stream.expected)) return result;
+    }
+    for (const StreamCondition& condition : append.conditions) {
+      if (!check(condition.stream, condition.expected)) return result;
+    }
+    return std::nullopt;
+  }
+
+  AppendResult write(const PreparedAppend& append) {
+    AppendResult result;
+    const Timestamp now = Timestamp::now();
+    for (const PreparedStream& prepared : append.streams) {
+      StreamOutcome& outcome = result.streams.emplace_back();
+      outcome.stream = *prepared.key;
+      outcome.last_version = version_of(*prepared.key);
+      outcome.first_version = Version(outcome.last_version.value() + 1);
+      if (prepared.events.empty()) continue;
+      std::vector<std::size_t>& stream = streams_[*prepared.key];
+      const Timestamp recorded_at = stream.empty() ? now : std::max(now, log_[stream.back()].recorded_at);
+      outcome.first_position = Position(static_cast<std::int64_t>(log_.size()) + 1);
+      for (const PreparedEvent& event : prepared.events) {
+        const std::size_t index = log_.size();
+        RecordedEvent& stored = log_.emplace_back();
+        static_cast<EventFields&>(stored) = *event.event;
+        stored.position = Position(static_cast<std::int64_t>(index) + 1);
+        stored.stream = *prepared.key;
+        stored.version = Version(static_cast<std::int64_t>(stream.size()) + 1);
+        stored.event_id = event.event_id;
+        stored.occurred_at = event.occurred_at;
+        stored.recorded_at = recorded_at;
+        stored.source = event.source != nullptr ? std::optional(*event.source) : std::nullopt;
+        stored.channel = event.channel;
+        stored.causation_id = event.causation_id;
+        if (append.command) stored.command = append.command->command->key;
+        by_id_.emplace(event.event_id, index);
+        if (event.event->idempotency_key)
+          by_key_.emplace(std::pair(*prepared.key, *event.event->idempotency_key), index);
+        stream.push_back(index);
+      }
+      outcome.last_version = Version(static_cast<std::int64_t>(stream.size()));
+      outcome.last_position = Position(static_cast<std::int64_t>(log_.size()));
+    }
+    if (append.command) record(*append.command, result.streams, now);
+    return result;
+  }
+
+  void record(const driver::PreparedCommand& prepared, const std::vector<StreamOutcome>& outcome, Timestamp now) {
+    const Command& command = *prepared.command;
+    CommandRecord record;
+    record.key = command.key;
+    record.command_id = prepared.command_id;
+    record.type = command.type;
+    if (prepared.stream != nullptr) record.stream = *prepared.stream;
+    record.actor = command.actor;
+    record.channel = command.channel;
+    record.data = command.data;
+    record.recorded_at = now;
+    record.outcome = outcome;
+    command_ids_.emplace(prepared.command_id, command.key);
+    command_order_.push_back(command.key);
+    commands_.emplace(command.key, StoredCommand{std::move(record), prepared.fingerprint});
+  }
+
+  std::mutex mutex_;
+  std::vector<RecordedEvent> log_;  // Index + 1 is the position.
+  std::map<StreamKey, std::vector<std::size_t>> streams_;
+  std::unordered_map<Uuid, std::size_t> by_id_;
+  std::map<std::pair<StreamKey, std::string>, std::size_t> by_key_;
+  std::map<CommandKey, StoredCommand> commands_;
+  std::unordered_map<Uuid, CommandKey> command_ids_;
+  std::vector<CommandKey> command_order_;
+};
+
+}  // namespace
+
+void register_memory_driver(Registry& registry) {
+  registry.add("memory", [](const Url& url, const DriverOptions&) {
+    url.allow_params({});
+    if (!url.path.empty()) throw Error(ErrorCode::invalid_argument, "memory: takes no path");
+    return std::make_unique<MemoryDriver>();
+  });
+}
+
+}  // namespace stele

@@ -1,0 +1,27 @@
+// Checks requests before any I/O, and completes appends with what the caller left out.
+#pragma once
+
+#include <string_view>
+
+#include "stele/append.h"
+#include "stele/driver/driver.h"
+#include "stele/read.h"
+
+namespace stele::detail {
+
+/// Throws invalid_argument or too_large that names the field.
+void check_append(const AppendRequest& request);
+void check_stream_key(const StreamKey& key);
+void check_command_key(const CommandKey& key);
+void check_read(const StreamReadOptions& options);
+void check_read(const LogReadOptions& options);
+void check_list(const StreamListOptions& options);
+void check_page_size(std::size_t limit);
+
+/// Completes a request that check_append() accepted. The request must outlive the result.
+driver::PreparedAppend prepare_append(const AppendRequest& request);
+
+/// Makes a second try find what the first one may have written: every id counts as given.
+void look_for_earlier_try(driver::PreparedAppend& append) noexcept;
+
+}  // namespace stele::detail

@@ -1,0 +1,120 @@
+#include "stele/uuid.h"
+
+#include <pthread.h>
+#include <sys/random.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <mutex>
+#include <utility>
+
+#include "stele/error.h"
+#include "uuid_v7.h"
+
+namespace stele {
+namespace {
+
+// Random bits are fetched a buffer at a time: a system call for each id would cost more than all the rest.
+class RandomBuffer {
+ public:
+  std::uint64_t next() {
+    if (left_ == 0) fill();
+    return words_[--left_];
+  }
+
+  void discard() noexcept { left_ = 0; }
+
+ private:
+  void fill() {
+    auto* const bytes = reinterpret_cast<unsigned char*>(words_.data());
+    std::size_t done = 0;
+    while (done < sizeof(words_)) {
+      const ssize_t got = ::getrandom(bytes + done, sizeof(words_) - done, 0);
+      if (got > 0) {
+        done += static_cast<std::size_t>(got);
+      } else if (errno != EINTR) {
+        Error::Details details;
+        details.native_code = errno;
+        throw Error(ErrorCode::io, "the operating system gives no random numbers", std::move(details));
+      }
+    }
+    left_ = words_.size();
+  }
+
+  std::array<std::uint64_t, 512> words_{};
+  std::size_t left_ = 0;
+};
+
+struct Generator {
+  std::mutex mutex;
+  detail::UuidV7Sequence sequence;
+  RandomBuffer random;
+};
+
+// Never destroyed: ids may be wanted while the process is ending.
+Generator& generator() {
+  static Generator& instance = []() -> Generator& {
+    static Generator* const made = new Generator;
+    // A child process must not go on with its parent's random bits, nor with a mutex that another thread holds.
+    ::pthread_atfork([] { made->mutex.lock(); }, [] { made->mutex.unlock(); },
+                     [] {
+                       made->random.discard();
+                       made->mutex.unlock();
+                     });
+    return *made;
+  }();
+  return instance;
+}
+
+constexpr std::string_view hex_digits = "0123456789abcdef";
+
+int hex_value(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+constexpr bool dash_before(std::size_t byte) noexcept {
+  return byte == 4 || byte == 6 || byte == 8 || byte == 10;
+}
+
+}  // namespace
+
+Uuid Uuid::v7() {
+  using std::chrono::duration_cast;
+  using std::chrono::milliseconds;
+  Generator& shared = generator();
+  const std::lock_guard lock(shared.mutex);
+  const auto now = duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return shared.sequence.next(static_cast<std::uint64_t>(now), [&shared] { return shared.random.next(); });
+}
+
+std::optional<Uuid> Uuid::parse(std::string_view text) noexcept {
+  if (text.size() != 36) return std::nullopt;
+  Bytes bytes{};
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (dash_before(i) && text[at++] != '-') return std::nullopt;
+    const int high = hex_value(text[at]);
+    const int low = hex_value(text[at + 1]);
+    if (high < 0 || low < 0) return std::nullopt;
+    bytes[i] = static_cast<std::uint8_t>(high << 4 | low);
+    at += 2;
+  }
+  return Uuid(bytes);
+}
+
+std::string Uuid::to_string() const {
+  std::string text;
+  text.reserve(36);
+  for (std::size_t i = 0; i < bytes_.size(); ++i) {
+    if (dash_before(i)) text += '-';
+    text += hex_digits[bytes_[i] >> 4];
+    text += hex_digits[bytes_[i] & 0x0F];
+  }
+  return text;
+}
+
+}  // namespace stele
