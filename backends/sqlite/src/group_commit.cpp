@@ -1,0 +1,139 @@
+#include "group_commit.h"
+
+#include <algorithm>
+
+#include "append.h"
+#include "errors.h"
+
+namespace stele::sqlite {
+namespace {
+
+using driver::AppendAnswer;
+using std::chrono::steady_clock;
+
+constexpr std::size_t max_group = 256;
+// A leader may wait this part of a commit's time, and never longer than this, for callers that just got their answers
+// to come back with their next append. Without it eight callers settle into groups of one and seven in turn.
+constexpr int company_share = 8;
+constexpr auto max_company_wait = std::chrono::microseconds(500);
+
+void run_together(Session& session, LogEnd& log_end, std::span<const driver::PreparedAppend> appends,
+                  std::vector<AppendAnswer>& answers) {
+  for (const driver::PreparedAppend& append : appends) {
+    answers.push_back({append_in_transaction(session, log_end, append), std::nullopt});
+  }
+}
+
+/// Each in a transaction of its own.
+void run_apart(Session& session, std::span<const driver::PreparedAppend> appends, std::vector<AppendAnswer>& answers) {
+  for (const driver::PreparedAppend& append : appends) {
+    AppendAnswer answer;
+    try {
+      session.restart_deadline();
+      Transaction transaction(session, Transaction::Kind::write);
+      LogEnd log_end(session);
+      answer.result = append_in_transaction(session, log_end, append);
+      transaction.commit();
+    } catch (const Error& error) {
+      answer.error = error;
+    }
+    answers.push_back(std::move(answer));
+  }
+}
+
+}  // namespace
+
+std::vector<AppendAnswer> GroupCommit::append(std::span<const driver::PreparedAppend> appends) {
+  Ticket ticket;
+  ticket.appends = appends;
+  ticket.deadline = steady_clock::now() + busy_timeout_;
+  std::unique_lock lock(mutex_);
+  waiting_.push_back(&ticket);
+  arrived_.notify_one();
+  while (!ticket.done) {
+    if (!leading_ && waiting_.front() == &ticket) {
+      lead(lock, ticket);
+    } else {
+      ticket.changed.wait(lock);
+    }
+  }
+  lock.unlock();
+  if (ticket.error) throw *ticket.error;
+  return std::move(ticket.answers);
+}
+
+void GroupCommit::wait_for_company(std::unique_lock<std::mutex>& lock) {
+  const std::size_t expected = std::min(expected_company_, max_group);
+  if (waiting_.size() >= expected) return;
+  const auto wait = std::min<steady_clock::duration>(last_commit_ / company_share, max_company_wait);
+  arrived_.wait_for(lock, wait, [&] { return waiting_.size() >= expected; });
+}
+
+void GroupCommit::lead(std::unique_lock<std::mutex>& lock, Ticket& own) {
+  leading_ = true;
+  wait_for_company(lock);
+  const auto count = static_cast<std::ptrdiff_t>(std::min(waiting_.size(), max_group));
+  const std::vector<Ticket*> group(waiting_.begin(), waiting_.begin() + count);
+  waiting_.erase(waiting_.begin(), waiting_.begin() + count);
+  lock.unlock();
+
+  const auto start = steady_clock::now();
+  execute(group);
+  const auto took = steady_clock::now() - start;
+
+  lock.lock();
+  last_commit_ = took;
+  expected_company_ = group.size() + waiting_.size();
+  const auto now = steady_clock::now();
+  std::vector<Ticket*> again;
+  for (Ticket* ticket : group) {
+    // The lock was held by another process for all of the leader's time; who came later still has time left.
+    const bool busy = ticket->error && ticket->error->code() == ErrorCode::busy && ticket->answers.empty();
+    if (busy && ticket != &own && ticket->deadline > now) {
+      ticket->error.reset();
+      again.push_back(ticket);
+      continue;
+    }
+    ticket->done = true;
+    if (ticket != &own) ticket->changed.notify_one();
+  }
+  waiting_.insert(waiting_.begin(), again.begin(), again.end());
+  leading_ = false;
+  if (!waiting_.empty()) waiting_.front()->changed.notify_one();
+}
+
+void GroupCommit::execute(const std::vector<Ticket*>& group) {
+  const auto fail_all = [&](const Error& error) {
+    for (Ticket* ticket : group) {
+      ticket->answers.clear();
+      ticket->error = error;
+    }
+  };
+  try {
+    SessionPool::Lease session = writers_.lease(steady_clock::now() + busy_timeout_);
+    session->restart_deadline();
+    bool all_written = false;
+    try {
+      Transaction transaction(*session, Transaction::Kind::write);
+      LogEnd log_end(*session);
+      for (Ticket* ticket : group) run_together(*session, log_end, ticket->appends, ticket->answers);
+      all_written = true;
+      transaction.commit();
+    } catch (const Error& error) {
+      if (all_written || error.code() == ErrorCode::busy) {
+        fail_all(error);
+        return;
+      }
+      for (Ticket* ticket : group) {
+        ticket->answers.clear();
+        run_apart(*session, ticket->appends, ticket->answers);
+      }
+    }
+  } catch (const Error& error) {
+    fail_all(error);
+  } catch (const std::exception&) {
+    fail_all(make_error(ErrorCode::internal, "append: out of memory"));
+  }
+}
+
+}  // namespace stele::sqlite

@@ -1,0 +1,73 @@
+// One connection to the database, with its statements, its names and its transactions.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "names.h"
+#include "native.h"
+#include "settings.h"
+#include "soci_session.h"
+
+namespace stele::sqlite {
+
+enum class Role : std::uint8_t { reader, writer };
+
+/// Used by one thread at a time.
+class Session {
+ public:
+  /// Throws cannot_connect, permission_denied, corrupt or busy.
+  Session(const Settings& settings, Role role);
+
+  soci::session& soci() noexcept { return connection_.soci(); }
+  sqlite3* handle() const noexcept { return connection_.handle(); }
+  Names& names() noexcept { return names_; }
+
+  /// The prepared statement for this text, prepared at its first use.
+  Use use(std::string_view sql);
+
+  /// Waits for locks from now on end at busy_timeout.
+  void restart_deadline() noexcept { deadline_ = std::chrono::steady_clock::now() + busy_timeout_; }
+
+  /// Drops caches if somebody migrated the database since the last call. Inside a transaction.
+  void notice_schema_change();
+
+ private:
+  static int wait_for_lock(void* session, int tries);
+
+  const std::chrono::milliseconds busy_timeout_;
+  std::chrono::steady_clock::time_point deadline_;
+  SociSession connection_;  // Before the statements: they have to be gone before it closes.
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
+  };
+  std::unordered_map<std::string, Statement, TextHash, std::equal_to<>> statements_;
+  Names names_;
+  std::int64_t schema_version_ = -1;
+};
+
+/// A transaction that is rolled back unless commit() was reached.
+class Transaction {
+ public:
+  enum class Kind : std::uint8_t { read, write };
+
+  /// A write transaction takes the write lock at once (BEGIN IMMEDIATE): what it reads cannot change under it.
+  Transaction(Session& session, Kind kind);
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  ~Transaction();
+
+  /// Throws with outcome unknown when it cannot be said whether the commit will survive.
+  void commit();
+
+ private:
+  Session& session_;
+  Kind kind_;
+  bool open_ = true;
+};
+
+}  // namespace stele::sqlite

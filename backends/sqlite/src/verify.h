@@ -1,0 +1,12 @@
+// What SQLite itself can check of a store.
+#pragma once
+
+#include "session.h"
+#include "stele/verify.h"
+
+namespace stele::sqlite {
+
+/// Inside a read transaction.
+void verify_storage(Session& session, const VerifyOptions& options, VerifyReport& report);
+
+}  // namespace stele::sqlite

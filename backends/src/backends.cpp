@@ -1,0 +1,21 @@
+#include "stele/backends.h"
+
+#include "stele/sqlite.h"
+
+namespace stele {
+
+const Registry& default_registry() {
+  static const Registry registry = [] {
+    Registry all;
+    register_memory_driver(all);
+    sqlite::register_driver(all);
+    return all;
+  }();
+  return registry;
+}
+
+EventStore open(std::string_view url, const OpenOptions& options) {
+  return EventStore::open(default_registry(), url, options);
+}
+
+}  // namespace stele

@@ -1,0 +1,259 @@
+-- The event log: names, streams, commands, events and their attributes.
+--
+-- Names that repeat in every row (tenants, stream types, event types, sources, command types, attribute
+-- names) are stored once in `names`; rows and indexes carry small integers. The view `event_log` spells
+-- everything out again for people with an SQL prompt.
+--
+-- Times are microseconds since 1970-01-01T00:00:00Z. UUIDs are 16 bytes, most significant byte first.
+-- Text compares byte for byte (SQLite's BINARY collation), so case, accents and trailing spaces count.
+
+PRAGMA application_id = 1398031692;
+
+CREATE TABLE names (
+    name_no INTEGER PRIMARY KEY,
+    name    TEXT NOT NULL UNIQUE
+            CHECK (name <> '' AND length(CAST(name AS BLOB)) <= 128 AND instr(CAST(name AS BLOB), x'00') = 0)
+) STRICT;
+
+-- Number 1 is the default tenant; the index events_tenant leaves it out.
+INSERT INTO names (name_no, name) VALUES (1, 'default');
+
+CREATE TABLE streams (
+    stream_no        INTEGER PRIMARY KEY,
+    tenant_no        INTEGER NOT NULL REFERENCES names (name_no),
+    stream_type_no   INTEGER NOT NULL REFERENCES names (name_no),
+    stream_id        TEXT NOT NULL
+                     CHECK (stream_id <> '' AND length(CAST(stream_id AS BLOB)) <= 255
+                            AND instr(CAST(stream_id AS BLOB), x'00') = 0),
+    version          INTEGER NOT NULL CHECK (version >= 1),
+    created_at       INTEGER NOT NULL,
+    last_recorded_at INTEGER NOT NULL CHECK (last_recorded_at >= created_at),
+    UNIQUE (tenant_no, stream_type_no, stream_id)
+) STRICT;
+
+CREATE TABLE commands (
+    command_no      INTEGER PRIMARY KEY,
+    tenant_no       INTEGER NOT NULL REFERENCES names (name_no),
+    source_no       INTEGER NOT NULL REFERENCES names (name_no),
+    request_id      TEXT NOT NULL
+                    CHECK (request_id <> '' AND length(CAST(request_id AS BLOB)) <= 255
+                           AND instr(CAST(request_id AS BLOB), x'00') = 0),
+    command_id      BLOB NOT NULL UNIQUE CHECK (length(command_id) = 16),
+    command_type_no INTEGER NOT NULL REFERENCES names (name_no),
+    stream_type_no  INTEGER REFERENCES names (name_no),
+    stream_id       TEXT CHECK (stream_id <> ''),
+    actor_type      TEXT CHECK (actor_type = 'user' OR actor_type = 'service' OR actor_type = 'agent' OR actor_type = 'system'),
+    actor_id        TEXT CHECK (actor_id <> ''),
+    channel         TEXT CHECK (channel = 'ui' OR channel = 'api' OR channel = 'import' OR channel = 'webhook' OR channel = 'system'),
+    data            TEXT CHECK (data IS NULL OR json_valid(data)),
+    fingerprint     BLOB NOT NULL CHECK (length(fingerprint) = 32),
+    outcome         TEXT NOT NULL CHECK (json_valid(outcome)),
+    recorded_at     INTEGER NOT NULL,
+    UNIQUE (tenant_no, source_no, request_id),
+    CHECK ((actor_type IS NULL) = (actor_id IS NULL)),
+    CHECK ((stream_type_no IS NULL) = (stream_id IS NULL))
+) STRICT;
+
+-- AUTOINCREMENT: a position is never given twice, not even after its row was lost.
+CREATE TABLE events (
+    global_position  INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream_no        INTEGER NOT NULL REFERENCES streams (stream_no),
+    stream_version   INTEGER NOT NULL CHECK (stream_version >= 1),
+    tenant_no        INTEGER NOT NULL,
+    stream_type_no   INTEGER NOT NULL,
+    event_id         BLOB NOT NULL CHECK (length(event_id) = 16),
+    event_type_no    INTEGER NOT NULL REFERENCES names (name_no),
+    event_version    INTEGER NOT NULL DEFAULT 1 CHECK (event_version BETWEEN 1 AND 2147483647),
+    occurred_at      INTEGER NOT NULL,
+    recorded_at      INTEGER NOT NULL,
+    valid_from       INTEGER,
+    valid_to         INTEGER,
+    actor_type       TEXT CHECK (actor_type = 'user' OR actor_type = 'service' OR actor_type = 'agent' OR actor_type = 'system'),
+    actor_id         TEXT CHECK (actor_id <> ''),
+    source_no        INTEGER REFERENCES names (name_no),
+    channel          TEXT CHECK (channel = 'ui' OR channel = 'api' OR channel = 'import' OR channel = 'webhook' OR channel = 'system'),
+    command_no       INTEGER REFERENCES commands (command_no),
+    idempotency_key  TEXT CHECK (idempotency_key <> ''),
+    causation_id     BLOB CHECK (length(causation_id) = 16),
+    correlation_id   BLOB CHECK (length(correlation_id) = 16),
+    redaction_level  TEXT NOT NULL DEFAULT 'none' CHECK (redaction_level = 'none' OR redaction_level = 'partial' OR redaction_level = 'full'),
+    contains_secrets INTEGER NOT NULL DEFAULT 0 CHECK (contains_secrets IN (0, 1)),
+    attribute_count  INTEGER NOT NULL DEFAULT 0 CHECK (attribute_count >= 0),
+    data             TEXT NOT NULL CHECK (json_valid(data)),
+    metadata         TEXT CHECK (metadata IS NULL OR json_valid(metadata)),
+    policy_context   TEXT CHECK (policy_context IS NULL OR json_valid(policy_context)),
+    model_context    TEXT CHECK (model_context IS NULL OR json_valid(model_context)),
+    display          TEXT CHECK (display IS NULL OR json_valid(display)),
+    CHECK (valid_to > valid_from),
+    CHECK ((actor_type IS NULL) = (actor_id IS NULL))
+) STRICT;
+
+-- Each index serves a named query, always in the order of positions unless it is a range of occurred_at. Ranges of
+-- recorded_at need none: it never falls from position to position, so they are ranges of the primary key.
+CREATE UNIQUE INDEX events_event_id ON events (event_id);
+CREATE UNIQUE INDEX events_stream ON events (stream_no, stream_version);
+CREATE UNIQUE INDEX events_idempotency ON events (stream_no, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX events_tenant ON events (tenant_no) WHERE tenant_no <> 1;
+CREATE INDEX events_stream_type ON events (stream_type_no);
+CREATE INDEX events_type ON events (event_type_no);
+CREATE INDEX events_occurred ON events (occurred_at);
+CREATE INDEX events_correlation ON events (correlation_id) WHERE correlation_id IS NOT NULL;
+CREATE INDEX events_causation ON events (causation_id) WHERE causation_id IS NOT NULL;
+CREATE INDEX commands_stream ON commands (tenant_no, stream_type_no, stream_id) WHERE stream_id IS NOT NULL;
+
+CREATE TABLE event_attributes (
+    global_position INTEGER NOT NULL REFERENCES events (global_position),
+    name_no         INTEGER NOT NULL REFERENCES names (name_no),
+    value           TEXT NOT NULL
+                    CHECK (value <> '' AND length(CAST(value AS BLOB)) <= 255 AND instr(CAST(value AS BLOB), x'00') = 0),
+    PRIMARY KEY (global_position, name_no)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX event_attributes_value ON event_attributes (name_no, value, global_position);
+
+-- Append-only, for everybody who can open the file. INSERT OR REPLACE deletes without firing a DELETE trigger, so the
+-- insertion of what exists is refused before it can replace anything.
+
+CREATE TRIGGER events_no_update BEFORE UPDATE ON events
+BEGIN
+    SELECT RAISE(ABORT, 'events are append-only: UPDATE refused');
+END;
+
+CREATE TRIGGER events_no_delete BEFORE DELETE ON events
+BEGIN
+    SELECT RAISE(ABORT, 'events are append-only: DELETE refused');
+END;
+
+CREATE TRIGGER events_no_replace BEFORE INSERT ON events
+WHEN EXISTS (SELECT 1 FROM events WHERE global_position = NEW.global_position)
+    OR EXISTS (SELECT 1 FROM events WHERE event_id = NEW.event_id)
+    OR EXISTS (SELECT 1 FROM events WHERE stream_no = NEW.stream_no AND stream_version = NEW.stream_version)
+    OR EXISTS (SELECT 1 FROM events WHERE stream_no = NEW.stream_no AND idempotency_key = NEW.idempotency_key)
+BEGIN
+    SELECT RAISE(ABORT, 'events are append-only: this event exists');
+END;
+
+CREATE TRIGGER event_attributes_no_update BEFORE UPDATE ON event_attributes
+BEGIN
+    SELECT RAISE(ABORT, 'events are append-only: UPDATE of their attributes refused');
+END;
+
+CREATE TRIGGER event_attributes_no_delete BEFORE DELETE ON event_attributes
+BEGIN
+    SELECT RAISE(ABORT, 'events are append-only: DELETE of their attributes refused');
+END;
+
+CREATE TRIGGER event_attributes_no_replace BEFORE INSERT ON event_attributes
+WHEN EXISTS (SELECT 1 FROM event_attributes WHERE global_position = NEW.global_position AND name_no = NEW.name_no)
+BEGIN
+    SELECT RAISE(ABORT, 'events are append-only: this attribute exists');
+END;
+
+CREATE TRIGGER commands_no_update BEFORE UPDATE ON commands
+BEGIN
+    SELECT RAISE(ABORT, 'commands are append-only: UPDATE refused');
+END;
+
+CREATE TRIGGER commands_no_delete BEFORE DELETE ON commands
+BEGIN
+    SELECT RAISE(ABORT, 'commands are append-only: DELETE refused');
+END;
+
+CREATE TRIGGER commands_no_replace BEFORE INSERT ON commands
+WHEN EXISTS (SELECT 1 FROM commands WHERE command_no = NEW.command_no)
+    OR EXISTS (SELECT 1 FROM commands WHERE command_id = NEW.command_id)
+    OR EXISTS (SELECT 1 FROM commands WHERE tenant_no = NEW.tenant_no AND source_no = NEW.source_no
+                                        AND request_id = NEW.request_id)
+BEGIN
+    SELECT RAISE(ABORT, 'commands are append-only: this command exists');
+END;
+
+-- A stream's head moves forwards only, and a name never changes: rows of the log mean what they meant.
+
+CREATE TRIGGER streams_only_forwards BEFORE UPDATE ON streams
+WHEN NEW.version <= OLD.version OR NEW.last_recorded_at < OLD.last_recorded_at OR NEW.stream_no <> OLD.stream_no
+    OR NEW.tenant_no <> OLD.tenant_no OR NEW.stream_type_no <> OLD.stream_type_no OR NEW.stream_id <> OLD.stream_id
+    OR NEW.created_at <> OLD.created_at
+BEGIN
+    SELECT RAISE(ABORT, 'streams only move forwards: UPDATE refused');
+END;
+
+CREATE TRIGGER streams_no_delete BEFORE DELETE ON streams
+BEGIN
+    SELECT RAISE(ABORT, 'streams are never deleted');
+END;
+
+CREATE TRIGGER streams_no_replace BEFORE INSERT ON streams
+WHEN EXISTS (SELECT 1 FROM streams WHERE stream_no = NEW.stream_no)
+    OR EXISTS (SELECT 1 FROM streams WHERE tenant_no = NEW.tenant_no AND stream_type_no = NEW.stream_type_no
+                                       AND stream_id = NEW.stream_id)
+BEGIN
+    SELECT RAISE(ABORT, 'streams are never replaced');
+END;
+
+CREATE TRIGGER names_no_update BEFORE UPDATE ON names
+BEGIN
+    SELECT RAISE(ABORT, 'names never change');
+END;
+
+CREATE TRIGGER names_no_delete BEFORE DELETE ON names
+BEGIN
+    SELECT RAISE(ABORT, 'names are never deleted');
+END;
+
+CREATE TRIGGER names_no_replace BEFORE INSERT ON names
+WHEN EXISTS (SELECT 1 FROM names WHERE name_no = NEW.name_no) OR EXISTS (SELECT 1 FROM names WHERE name = NEW.name)
+BEGIN
+    SELECT RAISE(ABORT, 'names are never replaced');
+END;
+
+-- Every event with every name spelled out.
+
+CREATE VIEW event_log AS
+SELECT
+    e.global_position,
+    tenant.name AS tenant_id,
+    stream_type.name AS stream_type,
+    s.stream_id,
+    e.stream_version,
+    lower(substr(hex(e.event_id), 1, 8) || '-' || substr(hex(e.event_id), 9, 4) || '-' || substr(hex(e.event_id), 13, 4)
+          || '-' || substr(hex(e.event_id), 17, 4) || '-' || substr(hex(e.event_id), 21)) AS event_id,
+    event_type.name AS event_type,
+    e.event_version,
+    strftime('%Y-%m-%dT%H:%M:%S', e.occurred_at / 1000000 - (e.occurred_at % 1000000 < 0), 'unixepoch')
+        || printf('.%06dZ', (e.occurred_at % 1000000 + 1000000) % 1000000) AS occurred_at,
+    strftime('%Y-%m-%dT%H:%M:%S', e.recorded_at / 1000000, 'unixepoch')
+        || printf('.%06dZ', e.recorded_at % 1000000) AS recorded_at,
+    CASE WHEN e.valid_from IS NOT NULL THEN
+        strftime('%Y-%m-%dT%H:%M:%S', e.valid_from / 1000000 - (e.valid_from % 1000000 < 0), 'unixepoch')
+        || printf('.%06dZ', (e.valid_from % 1000000 + 1000000) % 1000000) END AS valid_from,
+    CASE WHEN e.valid_to IS NOT NULL THEN
+        strftime('%Y-%m-%dT%H:%M:%S', e.valid_to / 1000000 - (e.valid_to % 1000000 < 0), 'unixepoch')
+        || printf('.%06dZ', (e.valid_to % 1000000 + 1000000) % 1000000) END AS valid_to,
+    e.actor_type,
+    e.actor_id,
+    source.name AS source,
+    e.channel,
+    command_source.name AS command_source,
+    c.request_id,
+    e.idempotency_key,
+    lower(hex(e.causation_id)) AS causation_id,
+    lower(hex(e.correlation_id)) AS correlation_id,
+    e.redaction_level,
+    e.contains_secrets,
+    e.data,
+    e.metadata,
+    e.policy_context,
+    e.model_context,
+    e.display,
+    CASE WHEN e.attribute_count > 0 THEN
+        (SELECT json_group_object(n.name, a.value) FROM event_attributes AS a JOIN names AS n ON n.name_no = a.name_no
+         WHERE a.global_position = e.global_position) END AS attributes
+FROM events AS e
+JOIN streams AS s ON s.stream_no = e.stream_no
+JOIN names AS tenant ON tenant.name_no = e.tenant_no
+JOIN names AS stream_type ON stream_type.name_no = e.stream_type_no
+JOIN names AS event_type ON event_type.name_no = e.event_type_no
+LEFT JOIN names AS source ON source.name_no = e.source_no
+LEFT JOIN commands AS c ON c.command_no = e.command_no
+LEFT JOIN names AS command_source ON command_source.name_no = c.source_no;
