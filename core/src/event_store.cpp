@@ -1,5 +1,6 @@
 #include "stele/event_store.h"
 
+#include <algorithm>
 #include <atomic>
 #include <limits>
 
@@ -133,38 +134,67 @@ std::vector<driver::AppendAnswer> EventStore::State::append(std::span<driver::Pr
   return answers;
 }
 
+namespace {
+
+/// Looks for an id that only this call knows, because it made it. The caller's own ids may have been written earlier.
+class OwnId {
+ public:
+  explicit OwnId(const driver::PreparedAppend& append) {
+    if (append.command && !append.command->command_id_given) {
+      command_ = &*append.command;
+      return;
+    }
+    for (const driver::PreparedStream& stream : append.streams) {
+      for (const driver::PreparedEvent& event : stream.events) {
+        if (!event.event_id_given) event_ = &event;
+      }
+    }
+  }
+
+  bool written(driver::Driver& driver) const {
+    if (command_ != nullptr) {
+      const std::optional<CommandRecord> found = driver.find_command(command_->command->key);
+      return found && found->command_id == command_->command_id;
+    }
+    return event_ != nullptr && driver.find_event(event_->event_id).has_value();
+  }
+
+ private:
+  const driver::PreparedCommand* command_ = nullptr;
+  const driver::PreparedEvent* event_ = nullptr;
+};
+
+bool any_unknown(const std::vector<driver::AppendAnswer>& answers) {
+  return std::any_of(answers.begin(), answers.end(), [](const driver::AppendAnswer& answer) {
+    return answer.error && answer.error->outcome() == Outcome::unknown;
+  });
+}
+
+}  // namespace
+
 // The answer to a commit was lost. Appending again with the same ids finds what was committed, or commits it now.
 void EventStore::State::resolve(std::span<driver::PreparedAppend> appends, const Error& first,
                                 std::vector<driver::AppendAnswer>& answers) {
-  std::vector<bool> generated;  // Whether the append's first id was made by this call.
+  std::vector<OwnId> own_ids;
+  own_ids.reserve(appends.size());
   for (driver::PreparedAppend& append : appends) {
-    bool made_here = false;
-    for (const driver::PreparedStream& stream : append.streams) {
-      if (!stream.events.empty()) {
-        made_here = !stream.events.front().event_id_given;
-        break;
-      }
-    }
-    generated.push_back(made_here);
+    own_ids.emplace_back(append);
     detail::look_for_earlier_try(append);
   }
-  for (int attempt = 0;; ++attempt) {
+  for (int attempt = 1;; ++attempt) {
+    const bool last = attempt == resolution_tries;
     try {
       answers = open_driver().append(appends);
-      break;
+      if (!any_unknown(answers) || last) break;
     } catch (const Error& error) {
       const bool again =
           error.outcome() == Outcome::unknown || error.retryable() || error.code() == ErrorCode::cannot_connect;
-      if (!again || attempt + 1 == resolution_tries) throw first;
+      if (!again || last) throw first;
     }
   }
-  // What was found under an id that only this call knows was written by this call.
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    if (answers[i].error || !answers[i].result.replayed() || !generated[i]) continue;
-    for (const driver::PreparedStream& stream : appends[i].streams) {
-      if (stream.events.empty()) continue;
-      if (driver->find_event(stream.events.front().event_id)) answers[i].result.status = AppendStatus::appended;
-      break;
+    if (!answers[i].error && answers[i].result.replayed() && own_ids[i].written(*driver)) {
+      answers[i].result.status = AppendStatus::appended;
     }
   }
 }

@@ -1,6 +1,7 @@
 #include "group_commit.h"
 
 #include <algorithm>
+#include <new>
 
 #include "append.h"
 #include "errors.h"
@@ -36,6 +37,8 @@ void run_apart(Session& session, std::span<const driver::PreparedAppend> appends
       transaction.commit();
     } catch (const Error& error) {
       answer.error = error;
+    } catch (const std::bad_alloc&) {  // Before the commit: SQLite reports its own lack of memory as an error.
+      answer.error = make_error(ErrorCode::internal, "append: out of memory");
     }
     answers.push_back(std::move(answer));
   }

@@ -19,39 +19,39 @@ enum class Direction : std::uint8_t { forwards, backwards };
 /// Which of a stream's events, and in which order. Bounds hold in both directions.
 struct StreamReadOptions {
   Direction direction = Direction::forwards;
-  Version from{1};                     ///< Inclusive.
-  std::optional<Version> to;           ///< Inclusive.
-  std::optional<std::uint64_t> limit;  ///< At most so many events.
-  std::optional<Timestamp> as_of;      ///< Only what was recorded at or before this time.
-  std::optional<Timestamp> valid_at;   ///< Only what is valid at this business time; an open bound includes everything.
+  Version from{1};                       ///< Inclusive.
+  std::optional<Version> to{};           ///< Inclusive.
+  std::optional<std::uint64_t> limit{};  ///< At most so many events.
+  std::optional<Timestamp> as_of{};      ///< Only what was recorded at or before this time.
+  std::optional<Timestamp> valid_at{};   ///< Only what is valid at this business time; an open bound is none.
 };
 
 /// Every condition that is set must hold; the database evaluates them.
 struct LogFilter {
-  std::optional<std::string> tenant;
-  std::vector<std::string> stream_types;  ///< Any of these; empty: all.
-  std::vector<std::string> event_types;   ///< Any of these; empty: all.
-  std::optional<std::string> source;
-  std::optional<ActorType> actor_type;
-  std::optional<std::string> actor_id;
-  std::optional<Uuid> correlation_id;
-  std::optional<Uuid> causation_id;
-  std::optional<Timestamp> occurred_from;   ///< Inclusive.
-  std::optional<Timestamp> occurred_until;  ///< Exclusive.
-  std::optional<Timestamp> recorded_from;   ///< Inclusive.
-  std::optional<Timestamp> recorded_until;  ///< Exclusive.
-  std::optional<Timestamp> valid_at;
-  std::vector<std::pair<std::string, std::string>> attributes;  ///< All of these name = value.
+  std::optional<std::string> tenant{};
+  std::vector<std::string> stream_types{};  ///< Any of these; empty: all.
+  std::vector<std::string> event_types{};   ///< Any of these; empty: all.
+  std::optional<std::string> source{};
+  std::optional<ActorType> actor_type{};
+  std::optional<std::string> actor_id{};
+  std::optional<Uuid> correlation_id{};
+  std::optional<Uuid> causation_id{};
+  std::optional<Timestamp> occurred_from{};   ///< Inclusive.
+  std::optional<Timestamp> occurred_until{};  ///< Exclusive.
+  std::optional<Timestamp> recorded_from{};   ///< Inclusive.
+  std::optional<Timestamp> recorded_until{};  ///< Exclusive.
+  std::optional<Timestamp> valid_at{};
+  std::vector<std::pair<std::string, std::string>> attributes{};  ///< All of these name = value.
 };
 
 /// Which of the log's events, and in which order. Bounds hold in both directions.
 struct LogReadOptions {
   Direction direction = Direction::forwards;
-  Position after;                  ///< Exclusive lower bound: the last position the caller has seen.
-  std::optional<Position> before;  ///< Exclusive upper bound.
-  std::optional<std::uint64_t> limit;
-  std::optional<Timestamp> as_of;  ///< Only what was recorded at or before this time.
-  LogFilter filter;
+  Position after{};                  ///< Exclusive lower bound: the last position the caller has seen.
+  std::optional<Position> before{};  ///< Exclusive upper bound.
+  std::optional<std::uint64_t> limit{};
+  std::optional<Timestamp> as_of{};  ///< Only what was recorded at or before this time.
+  LogFilter filter{};
 };
 
 namespace detail {
@@ -115,10 +115,10 @@ struct StreamInfo {
 /// Which streams of one tenant, ordered by (type, id) byte for byte.
 struct StreamListOptions {
   std::string tenant{default_tenant};
-  std::optional<std::string> type;
-  std::string id_prefix;           ///< Ids that begin with these bytes. No wildcards.
-  std::optional<StreamKey> after;  ///< Continue behind this one: the last of the previous page.
-  std::size_t limit = 100;         ///< The page's size, 1 … 10,000.
+  std::optional<std::string> type{};
+  std::string id_prefix{};           ///< Ids that begin with these bytes. No wildcards.
+  std::optional<StreamKey> after{};  ///< Continue behind this one: the last of the previous page.
+  std::size_t limit = 100;           ///< The page's size, 1 … 10,000.
 };
 
 /// A command as it was recorded.
