@@ -22,9 +22,13 @@ class Verification {
     report_.checks.emplace_back("every event is within the limits and its JSON is valid (G1, G9, G11)");
     report_.checks.emplace_back("every command's outcome names its events (G5)");
     report_.checks.emplace_back("the log has every stream's events once, in rising positions (G4, G7)");
-    if (options_.on_progress) total_ = store_.stats().events * 2;
-    check_streams();
-    check_log();
+    guarded([this] {
+      const StoreStats stats = store_.stats();
+      total_ = stats.events * 2;
+      report_.commands = stats.commands;  // The driver's own checks look at all of them.
+    });
+    guarded([this] { check_streams(); });
+    guarded([this] { check_log(); });
     return std::move(report_);
   }
 
@@ -33,6 +37,17 @@ class Verification {
 
   void violation(std::string guarantee, std::string where, std::string what) {
     if (!full()) report_.violations.push_back({std::move(guarantee), std::move(where), std::move(what)});
+  }
+
+  /// What cannot be read because it is damaged is a finding; what cannot be reached is an error.
+  template <class Body>
+  void guarded(Body body) {
+    try {
+      body();
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::internal) throw;
+      violation("storage", "log", "cannot be read: " + error.message());
+    }
   }
 
   void progress() {
@@ -167,7 +182,6 @@ class Verification {
     if (!event.command) return;
     if (!last_command_ || last_command_->key != *event.command) {
       last_command_ = driver_.find_command(*event.command);
-      if (last_command_) ++report_.commands;
     }
     const std::string where = "position " + std::to_string(event.position.value());
     if (!last_command_) {

@@ -45,7 +45,7 @@ CREATE TABLE commands (
     actor_type      TEXT CHECK (actor_type = 'user' OR actor_type = 'service' OR actor_type = 'agent' OR actor_type = 'system'),
     actor_id        TEXT CHECK (actor_id <> '' AND length(CAST(actor_id AS BLOB)) <= 255),
     channel         TEXT CHECK (channel = 'ui' OR channel = 'api' OR channel = 'import' OR channel = 'webhook' OR channel = 'system'),
-    data            TEXT CHECK (json_type(data) = 'object' OR json_type(data) = 'array'),
+    data            TEXT CHECK (data IS NULL OR (json_valid(data) AND (json_type(data) = 'object' OR json_type(data) = 'array'))),
     fingerprint     BLOB NOT NULL CHECK (length(fingerprint) = 32),
     outcome         TEXT NOT NULL CHECK (json_valid(outcome)),
     recorded_at     INTEGER NOT NULL,
@@ -79,11 +79,11 @@ CREATE TABLE events (
     redaction_level  TEXT NOT NULL DEFAULT 'none' CHECK (redaction_level = 'none' OR redaction_level = 'partial' OR redaction_level = 'full'),
     contains_secrets INTEGER NOT NULL DEFAULT 0 CHECK (contains_secrets IN (0, 1)),
     attribute_count  INTEGER NOT NULL DEFAULT 0 CHECK (attribute_count >= 0),
-    data             TEXT NOT NULL CHECK (json_type(data) = 'object' OR json_type(data) = 'array'),
-    metadata         TEXT CHECK (json_type(metadata) = 'object'),
-    policy_context   TEXT CHECK (json_type(policy_context) = 'object'),
-    model_context    TEXT CHECK (json_type(model_context) = 'object'),
-    display          TEXT CHECK (json_type(display) = 'object'),
+    data             TEXT NOT NULL CHECK (json_valid(data) AND (json_type(data) = 'object' OR json_type(data) = 'array')),
+    metadata         TEXT CHECK (metadata IS NULL OR (json_valid(metadata) AND json_type(metadata) = 'object')),
+    policy_context   TEXT CHECK (policy_context IS NULL OR (json_valid(policy_context) AND json_type(policy_context) = 'object')),
+    model_context    TEXT CHECK (model_context IS NULL OR (json_valid(model_context) AND json_type(model_context) = 'object')),
+    display          TEXT CHECK (display IS NULL OR (json_valid(display) AND json_type(display) = 'object')),
     CHECK (valid_to > valid_from),
     CHECK ((actor_type IS NULL) = (actor_id IS NULL))
 ) STRICT;
@@ -143,10 +143,13 @@ BEGIN
     SELECT RAISE(ABORT, 'events are append-only: DELETE of their attributes refused');
 END;
 
+-- An event says how many attributes it was written with: none can be added to it later.
 CREATE TRIGGER event_attributes_no_replace BEFORE INSERT ON event_attributes
 WHEN EXISTS (SELECT 1 FROM event_attributes WHERE global_position = NEW.global_position AND name_no = NEW.name_no)
+    OR (SELECT count(*) FROM event_attributes WHERE global_position = NEW.global_position)
+       >= (SELECT attribute_count FROM events WHERE global_position = NEW.global_position)
 BEGIN
-    SELECT RAISE(ABORT, 'events are append-only: this attribute exists');
+    SELECT RAISE(ABORT, 'events are append-only: this event has its attributes');
 END;
 
 CREATE TRIGGER commands_no_update BEFORE UPDATE ON commands

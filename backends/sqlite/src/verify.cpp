@@ -3,6 +3,7 @@
 #include <map>
 
 #include "migrate.h"
+#include "stele/error.h"
 
 namespace stele::sqlite {
 namespace {
@@ -97,17 +98,30 @@ void check_schema(Session& session, const VerifyOptions& options, VerifyReport& 
   }
 }
 
+/// A damaged database answers some checks with an error: that is a finding, and the other checks go on.
+template <class Body>
+void guarded(const VerifyOptions& options, VerifyReport& report, std::string_view where, Body body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::internal) throw;
+    add(report, options, "storage", std::string(where), "cannot be checked: " + error.message());
+  }
+}
+
 }  // namespace
 
 void verify_storage(Session& session, const VerifyOptions& options, VerifyReport& report) {
-  check_file(session, options, report);
-  check_schema(session, options, report);
+  guarded(options, report, "database file", [&] { check_file(session, options, report); });
+  guarded(options, report, "schema", [&] { check_schema(session, options, report); });
   for (const Check& check : checks) {
     report.checks.push_back(std::string(check.holds) + " (" + std::string(check.guarantee) + ")");
-    const Use query = session.use(check.sql);
-    while (report.violations.size() < options.max_violations && query->step()) {
-      add(report, options, std::string(check.guarantee), std::string(query->text(0)), std::string(check.fault));
-    }
+    guarded(options, report, check.holds, [&] {
+      const Use query = session.use(check.sql);
+      while (report.violations.size() < options.max_violations && query->step()) {
+        add(report, options, std::string(check.guarantee), std::string(query->text(0)), std::string(check.fault));
+      }
+    });
   }
 }
 

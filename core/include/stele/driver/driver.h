@@ -172,7 +172,7 @@ class STELE_API Driver {
   virtual std::vector<std::string> list_tenants() = 0;
 
   /// Reports what the database itself can check: its own integrity, references, the schema with its triggers, rows that
-  /// belong together. Adds a line to report.checks for each kind of check.
+  /// belong together, every command's outcome against its events. Adds a line to report.checks for each kind of check.
   virtual void verify_storage(const VerifyOptions& options, VerifyReport& report) = 0;
 
   /// Null when the backend has no schema to migrate.

@@ -1,0 +1,78 @@
+// What the conformance suite needs to know of a backend: how to make a fresh storage, and what can be done to it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "stele/driver/driver.h"
+
+namespace stele::testing {
+
+/// What a harness can do besides opening its storage. Cases name capabilities, never databases; a case whose capability is
+/// missing is skipped, and the skip is counted and printed.
+enum class Capability : std::uint8_t {
+  none,        ///< Needed by most cases, and always there.
+  durable,     ///< What was acknowledged is there when every driver was closed and the storage is opened again.
+  raw_sql,     ///< raw_sql() and immutability_attacks().
+  corruption,  ///< corruptions().
+  migrations,  ///< open_unmigrated(), and drivers that have a MigrationStore.
+  write_lock,  ///< hold_write_lock().
+  positions,   ///< skip_positions_to().
+};
+
+std::string_view to_string(Capability capability) noexcept;
+
+/// Statements that somebody might run against the database behind Stele's back.
+struct RawScript {
+  std::string name;  ///< What it does, in words: "UPDATE events".
+  std::vector<std::string> statements;
+};
+
+/// One storage, made fresh for each case and destroyed after it. The default of each optional function throws
+/// std::logic_error: overriding it and naming its capability belong together.
+class Harness {
+ public:
+  virtual ~Harness();
+
+  /// A driver on this harness's storage: the same at every call, migrated, and empty at the first. Several may be open at
+  /// once, and each is used from many threads.
+  virtual std::unique_ptr<driver::Driver> open() = 0;
+
+  virtual std::set<Capability> capabilities() const { return {}; }
+  bool has(Capability capability) const { return capability == Capability::none || capabilities().contains(capability); }
+
+  /// For messages; without credentials.
+  virtual std::string url() const { return {}; }
+
+  /// Executes one statement on the storage, as its owner and not through the driver. Returns the database's error, or nothing
+  /// when it was executed.
+  virtual std::string raw_sql(const std::string& statement);
+
+  /// Each script has one statement, which the database must refuse while it holds some events with attributes and commands:
+  /// UPDATE, DELETE, TRUNCATE and whatever replaces rows, on events, commands and what belongs to them (G8).
+  virtual std::vector<RawScript> immutability_attacks();
+
+  /// Each script damages a storage of several streams (of at least 5 events, some with attributes and commands) so that
+  /// verify() has to report it. Dropping a trigger first is part of the script. Run on a fresh storage each.
+  virtual std::vector<RawScript> corruptions();
+
+  /// A driver on a second storage, the same at every call and empty, without any schema, at the first.
+  virtual std::unique_ptr<driver::Driver> open_unmigrated();
+
+  /// Calls `body` while a transaction that is not the suite's holds what an append holds between taking its position and
+  /// committing; rolls it back afterwards.
+  virtual void hold_write_lock(const std::function<void()>& body);
+
+  /// Makes the next position higher than `position`. Called on an empty storage, before open().
+  virtual void skip_positions_to(Position position);
+};
+
+/// A driver that passes every call on to a shared one. For storages that live in memory: open() gives a handle to the one
+/// driver that the harness keeps.
+std::unique_ptr<driver::Driver> share(std::shared_ptr<driver::Driver> driver);
+
+}  // namespace stele::testing

@@ -1,0 +1,886 @@
+#include "stele/testing/broken_drivers.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+#include <unordered_map>
+
+#include "edited_append.h"
+#include "stele/testing/forwarding_driver.h"
+
+namespace stele::testing {
+namespace {
+
+using driver::AppendAnswer;
+using driver::EventPage;
+using driver::LogPageRequest;
+using driver::PreparedAppend;
+using driver::PreparedEvent;
+using driver::PreparedStream;
+using driver::StreamPageRequest;
+
+// --- Kinds of decorators ---------------------------------------------------------------------------------------------
+
+/// Breaks appends, one at a time.
+class BrokenAppends : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  std::vector<AppendAnswer> append(std::span<const PreparedAppend> appends) override {
+    std::vector<AppendAnswer> answers;
+    answers.reserve(appends.size());
+    for (const PreparedAppend& append : appends) answers.push_back(append_one(append));
+    return answers;
+  }
+
+ protected:
+  virtual AppendAnswer append_one(const PreparedAppend& append) = 0;
+
+  AppendAnswer pass_on(const PreparedAppend& append) { return std::move(inner().append({&append, 1}).front()); }
+
+  /// Writes its events whatever was promised.
+  AppendAnswer write_as_new(const PreparedAppend& append) {
+    EditedAppend edited(append);
+    edited.make_new_request();
+    return pass_on(edited.append);
+  }
+};
+
+/// Breaks what appends ask for.
+class BrokenRequests : public BrokenAppends {
+ public:
+  using BrokenAppends::BrokenAppends;
+
+ protected:
+  virtual void change(EditedAppend& edited) = 0;
+
+  AppendAnswer append_one(const PreparedAppend& append) final {
+    EditedAppend edited(append);
+    change(edited);
+    return pass_on(edited.append);
+  }
+};
+
+/// Breaks every event that is read.
+class BrokenEvents : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  void read_stream(const StreamPageRequest& request, EventPage& page) override {
+    inner().read_stream(request, page);
+    for (std::size_t i = 0; i < page.size(); ++i) change(page[i]);
+  }
+  void read_log(const LogPageRequest& request, EventPage& page) override {
+    inner().read_log(request, page);
+    for (std::size_t i = 0; i < page.size(); ++i) change(page[i]);
+  }
+  std::optional<RecordedEvent> find_event(const Uuid& event_id) override {
+    std::optional<RecordedEvent> event = inner().find_event(event_id);
+    if (event) change(*event);
+    return event;
+  }
+
+ protected:
+  virtual void change(RecordedEvent& event) = 0;
+};
+
+// --- Atomicity and versions ------------------------------------------------------------------------------------------
+
+class LostAtomicity final : public BrokenAppends {
+ public:
+  using BrokenAppends::BrokenAppends;
+
+ private:
+  AppendAnswer append_one(const PreparedAppend& append) override {
+    AppendAnswer answer = pass_on(append);
+    if (answer.result.ok() || append.streams.size() < 2) return answer;
+    // The first stream was as expected and is written before the second one turns out not to be.
+    PreparedAppend first = append;
+    first.streams.erase(first.streams.begin() + 1, first.streams.end());
+    first.conditions = {};
+    first.command.reset();
+    pass_on(first);
+    return answer;
+  }
+};
+
+class VersionOffByOne final : public BrokenAppends {
+ public:
+  using BrokenAppends::BrokenAppends;
+
+ private:
+  AppendAnswer append_one(const PreparedAppend& append) override {
+    AppendAnswer answer = pass_on(append);
+    if (!answer.result.conflict || answer.result.conflict->expected.kind() != ExpectedVersion::Kind::exactly)
+      return answer;
+    // A writer that is one event behind wins all the same.
+    EditedAppend edited(append);
+    for (PreparedStream& stream : edited.append.streams) {
+      if (stream.expected.kind() == ExpectedVersion::Kind::exactly) {
+        stream.expected = ExpectedVersion::exactly(stream.expected.version().value() + 1);
+      }
+    }
+    AppendAnswer second = pass_on(edited.append);
+    return second.result.ok() ? second : answer;
+  }
+};
+
+class SwallowedConflict final : public BrokenAppends {
+ public:
+  using BrokenAppends::BrokenAppends;
+
+ private:
+  AppendAnswer append_one(const PreparedAppend& append) override {
+    AppendAnswer answer = pass_on(append);
+    if (answer.result.status != AppendStatus::conflict) return answer;
+    AppendResult success;
+    for (const PreparedStream& stream : append.streams) {
+      const std::optional<StreamInfo> info = inner().stream_info(*stream.key);
+      const Version version = info ? info->version : Version(0);
+      success.streams.push_back({*stream.key, Version(version.value() + 1), version, {}, {}});
+    }
+    return {success, std::nullopt};
+  }
+};
+
+class NoStreamChecksNothing final : public BrokenRequests {
+ public:
+  using BrokenRequests::BrokenRequests;
+
+ private:
+  void change(EditedAppend& edited) override {
+    for (PreparedStream& stream : edited.append.streams) {
+      if (stream.expected == ExpectedVersion::no_stream()) stream.expected = ExpectedVersion::any();
+    }
+  }
+};
+
+class ConditionsIgnored final : public BrokenRequests {
+ public:
+  using BrokenRequests::BrokenRequests;
+
+ private:
+  void change(EditedAppend& edited) override { edited.append.conditions = {}; }
+};
+
+/// Checks, and writes a moment later what it then takes for granted.
+class CheckThenAct final : public BrokenAppends {
+ public:
+  using BrokenAppends::BrokenAppends;
+
+ private:
+  AppendAnswer append_one(const PreparedAppend& append) override {
+    if (append.command) return pass_on(append);
+    EditedAppend check(append);
+    for (PreparedStream& stream : check.append.streams) stream.events.clear();
+    check.append.command.reset();
+    if (!pass_on(check.append).result.ok()) return pass_on(append);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EditedAppend write(append);
+    write.append.conditions = {};
+    for (PreparedStream& stream : write.append.streams) stream.expected = ExpectedVersion::any();
+    return pass_on(write.append);
+  }
+};
+
+/// One append that fails takes the others of its call with it.
+class NeighboursFail final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  std::vector<AppendAnswer> append(std::span<const PreparedAppend> appends) override {
+    std::vector<AppendAnswer> answers;
+    for (const PreparedAppend& append : appends) {
+      answers.push_back(std::move(inner().append({&append, 1}).front()));
+      if (!answers.back().result.ok()) break;
+    }
+    if (!appends.empty()) answers.resize(appends.size(), AppendAnswer(answers.back()));
+    return answers;
+  }
+};
+
+// --- Deduplication ---------------------------------------------------------------------------------------------------
+
+class DedupIgnoresPayload final : public BrokenAppends {
+ public:
+  using BrokenAppends::BrokenAppends;
+
+ private:
+  AppendAnswer append_one(const PreparedAppend& append) override {
+    AppendAnswer answer = pass_on(append);
+    if (answer.result.status != AppendStatus::request_id_reused) return answer;
+    const std::optional<CommandRecord> known = inner().find_command(append.command->command->key);
+    if (!known) return answer;
+    AppendResult replayed;
+    replayed.status = AppendStatus::replayed;
+    replayed.streams = known->outcome;
+    return {replayed, std::nullopt};
+  }
+};
+
+class ReplayAppendsAgain final : public BrokenAppends {
+ public:
+  using BrokenAppends::BrokenAppends;
+
+ private:
+  AppendAnswer append_one(const PreparedAppend& append) override {
+    AppendAnswer answer = pass_on(append);
+    if (answer.result.replayed()) write_as_new(append);
+    return answer;
+  }
+};
+
+class ReplayTellsTheCurrentVersion final : public BrokenAppends {
+ public:
+  using BrokenAppends::BrokenAppends;
+
+ private:
+  AppendAnswer append_one(const PreparedAppend& append) override {
+    AppendAnswer answer = pass_on(append);
+    if (!answer.result.replayed()) return answer;
+    for (StreamOutcome& stream : answer.result.streams) {
+      if (const auto info = inner().stream_info(stream.stream)) stream.last_version = info->version;
+    }
+    return answer;
+  }
+};
+
+/// Looks the key up, and appends later without looking again.
+class RequestKeyRace final : public BrokenAppends {
+ public:
+  using BrokenAppends::BrokenAppends;
+
+ private:
+  AppendAnswer append_one(const PreparedAppend& append) override {
+    if (!append.command || inner().find_command(append.command->command->key)) return pass_on(append);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    AppendAnswer answer = pass_on(append);
+    const AppendStatus status = answer.result.status;
+    if (status != AppendStatus::replayed && status != AppendStatus::request_id_reused) return answer;
+    return write_as_new(append);
+  }
+};
+
+class EmptyCommandsForgotten final : public BrokenAppends {
+ public:
+  using BrokenAppends::BrokenAppends;
+
+ private:
+  AppendAnswer append_one(const PreparedAppend& append) override {
+    const bool empty = std::all_of(append.streams.begin(), append.streams.end(),
+                                   [](const PreparedStream& stream) { return stream.events.empty(); });
+    if (!empty || !append.command || inner().find_command(append.command->command->key)) return pass_on(append);
+    EditedAppend edited(append);
+    edited.append.command.reset();
+    return pass_on(edited.append);
+  }
+};
+
+/// Takes any event whose id is there for a repetition.
+class EventIdsAlone final : public BrokenAppends {
+ public:
+  using BrokenAppends::BrokenAppends;
+
+ private:
+  AppendAnswer append_one(const PreparedAppend& append) override {
+    AppendAnswer answer = pass_on(append);
+    if (answer.result.status == AppendStatus::duplicate_event_id) {
+      answer.result.status = AppendStatus::replayed;
+      for (const PreparedStream& stream : append.streams) {
+        const auto info = inner().stream_info(*stream.key);
+        const Version version = info ? info->version : Version(0);
+        answer.result.streams.push_back({*stream.key, Version(version.value() + 1), version, {}, {}});
+      }
+    }
+    return answer;
+  }
+};
+
+// --- History ---------------------------------------------------------------------------------------------------------
+
+/// An append with the id of a stored event changes that event, as INSERT OR REPLACE does.
+class MutableHistory final : public BrokenEvents {
+ public:
+  using BrokenEvents::BrokenEvents;
+
+  std::vector<AppendAnswer> append(std::span<const PreparedAppend> appends) override {
+    std::vector<AppendAnswer> answers = inner().append(appends);
+    for (std::size_t i = 0; i < appends.size(); ++i) {
+      if (answers[i].result.status != AppendStatus::duplicate_event_id) continue;
+      const std::lock_guard lock(mutex_);
+      for (const PreparedStream& stream : appends[i].streams) {
+        for (const PreparedEvent& event : stream.events) {
+          replaced_[event.event_id] = *event.event;
+        }
+      }
+    }
+    return answers;
+  }
+
+ private:
+  void change(RecordedEvent& event) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = replaced_.find(event.event_id);
+    if (found != replaced_.end()) static_cast<EventFields&>(event) = found->second;
+  }
+
+  std::mutex mutex_;
+  std::unordered_map<Uuid, EventFields> replaced_;
+};
+
+class RecordedAtSetByCaller final : public BrokenEvents {
+ public:
+  using BrokenEvents::BrokenEvents;
+
+ private:
+  void change(RecordedEvent& event) override { event.recorded_at = event.occurred_at; }
+};
+
+class ClockGoesBack final : public BrokenEvents {
+ public:
+  using BrokenEvents::BrokenEvents;
+
+ private:
+  void change(RecordedEvent& event) override {
+    event.recorded_at = Timestamp::from_micros(event.recorded_at.micros() - event.version.value() * 1'000'000);
+  }
+};
+
+// --- Fidelity --------------------------------------------------------------------------------------------------------
+
+class MicrosecondsLost final : public BrokenEvents {
+ public:
+  using BrokenEvents::BrokenEvents;
+
+ private:
+  static Timestamp cut(Timestamp time) { return Timestamp::from_micros(time.micros() - time.micros() % 1000); }
+  void change(RecordedEvent& event) override {
+    event.occurred_at = cut(event.occurred_at);
+    if (event.valid_from) event.valid_from = cut(*event.valid_from);
+    if (event.valid_to) event.valid_to = cut(*event.valid_to);
+  }
+};
+
+class NumberDigitsLost final : public BrokenEvents {
+ public:
+  using BrokenEvents::BrokenEvents;
+
+ private:
+  void change(RecordedEvent& event) override { event.data = Json(event.data.value()); }
+};
+
+class AttributesLost final : public BrokenEvents {
+ public:
+  using BrokenEvents::BrokenEvents;
+
+ private:
+  void change(RecordedEvent& event) override { event.attributes.clear(); }
+};
+
+class AbsentIsEmpty final : public BrokenEvents {
+ public:
+  using BrokenEvents::BrokenEvents;
+
+ private:
+  void change(RecordedEvent& event) override {
+    if (!event.metadata) event.metadata = Json();
+    if (!event.source) event.source = "";
+  }
+};
+
+// --- Keys ------------------------------------------------------------------------------------------------------------
+
+/// Takes keys for equal that are not, as a collation does: the first spelling of each is what is stored.
+class FoldedKeys : public BrokenRequests {
+ public:
+  using BrokenRequests::BrokenRequests;
+
+  void read_stream(const StreamPageRequest& request, EventPage& page) override {
+    const StreamKey key = first_spelling(*request.stream);
+    StreamPageRequest changed = request;
+    changed.stream = &key;
+    inner().read_stream(changed, page);
+  }
+  std::optional<StreamInfo> stream_info(const StreamKey& stream) override {
+    return inner().stream_info(first_spelling(stream));
+  }
+  std::vector<CommandRecord> list_commands(const StreamKey& stream, std::size_t limit) override {
+    return inner().list_commands(first_spelling(stream), limit);
+  }
+
+ protected:
+  virtual StreamKey fold(const StreamKey& key) const = 0;
+
+ private:
+  void change(EditedAppend& edited) override {
+    for (StreamKey& key : edited.keys) key = first_spelling(key);
+    for (StreamCondition& condition : edited.conditions) condition.stream = first_spelling(condition.stream);
+    if (edited.append.command) edited.command_stream = first_spelling(edited.command_stream);
+  }
+
+  StreamKey first_spelling(const StreamKey& key) {
+    const std::lock_guard lock(mutex_);
+    return spellings_.emplace(fold(key), key).first->second;
+  }
+
+  std::mutex mutex_;
+  std::map<StreamKey, StreamKey> spellings_;
+};
+
+class CaseFoldedKeys final : public FoldedKeys {
+ public:
+  using FoldedKeys::FoldedKeys;
+
+ private:
+  StreamKey fold(const StreamKey& key) const override {
+    StreamKey folded = key;
+    for (std::string* text : {&folded.type, &folded.id}) {
+      for (char& c : *text) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+      }
+    }
+    return folded;
+  }
+};
+
+class TrailingSpacesIgnored final : public FoldedKeys {
+ public:
+  using FoldedKeys::FoldedKeys;
+
+ private:
+  StreamKey fold(const StreamKey& key) const override {
+    StreamKey folded = key;
+    for (std::string* text : {&folded.type, &folded.id}) text->resize(text->find_last_not_of(' ') + 1);
+    return folded;
+  }
+};
+
+class TenantMixed final : public FoldedKeys {
+ public:
+  using FoldedKeys::FoldedKeys;
+
+  void read_log(const LogPageRequest& request, EventPage& page) override {
+    LogFilter filter = *request.filter;
+    filter.tenant.reset();
+    LogPageRequest changed = request;
+    changed.filter = &filter;
+    inner().read_log(changed, page);
+  }
+
+ private:
+  StreamKey fold(const StreamKey& key) const override { return {"", key.type, key.id}; }
+};
+
+// --- Reading ---------------------------------------------------------------------------------------------------------
+
+/// The row read to find out whether more follows overwrites the last row of the page.
+class PageBoundaryOffByOne final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  void read_stream(const StreamPageRequest& request, EventPage& page) override {
+    StreamPageRequest changed = request;
+    ++changed.limits.max_events;
+    inner().read_stream(changed, page);
+    overwrite_last(page, request.limits.max_events);
+  }
+  void read_log(const LogPageRequest& request, EventPage& page) override {
+    LogPageRequest changed = request;
+    ++changed.limits.max_events;
+    inner().read_log(changed, page);
+    overwrite_last(page, request.limits.max_events);
+  }
+
+ private:
+  static void overwrite_last(EventPage& page, std::size_t max_events) {
+    if (page.size() <= max_events) return;
+    std::swap(page[max_events - 1], page[max_events]);
+    page.drop_last();
+  }
+};
+
+/// A full page is taken for the last one.
+class FirstPageOnly final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  void read_stream(const StreamPageRequest& request, EventPage& page) override {
+    inner().read_stream(request, page);
+    page.end = true;
+  }
+  void read_log(const LogPageRequest& request, EventPage& page) override {
+    inner().read_log(request, page);
+    page.end = true;
+  }
+};
+
+class LimitIgnored final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  void read_stream(const StreamPageRequest& request, EventPage& page) override {
+    StreamPageRequest changed = request;
+    changed.limits.max_events = everything;
+    inner().read_stream(changed, page);
+  }
+  void read_log(const LogPageRequest& request, EventPage& page) override {
+    LogPageRequest changed = request;
+    changed.limits.max_events = everything;
+    inner().read_log(changed, page);
+  }
+  std::vector<StreamInfo> list_streams(const StreamListOptions& options) override {
+    StreamListOptions changed = options;
+    changed.limit = everything;
+    return inner().list_streams(changed);
+  }
+  std::vector<CommandRecord> list_commands(const StreamKey& stream, std::size_t) override {
+    return inner().list_commands(stream, everything);
+  }
+
+ private:
+  static constexpr std::size_t everything = std::numeric_limits<std::size_t>::max();
+};
+
+class BackwardsIsForwards final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  void read_stream(const StreamPageRequest& request, EventPage& page) override {
+    StreamPageRequest changed = request;
+    changed.direction = Direction::forwards;
+    inner().read_stream(changed, page);
+  }
+  void read_log(const LogPageRequest& request, EventPage& page) override {
+    LogPageRequest changed = request;
+    changed.direction = Direction::forwards;
+    inner().read_log(changed, page);
+  }
+};
+
+class FilterIgnored final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  void read_log(const LogPageRequest& request, EventPage& page) override {
+    const LogFilter nothing{};
+    LogPageRequest changed = request;
+    changed.filter = &nothing;
+    inner().read_log(changed, page);
+  }
+};
+
+class OneAttributeOfMany final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  void read_log(const LogPageRequest& request, EventPage& page) override {
+    LogFilter filter = *request.filter;
+    if (filter.attributes.size() > 1) filter.attributes.resize(1);
+    LogPageRequest changed = request;
+    changed.filter = &filter;
+    inner().read_log(changed, page);
+  }
+};
+
+class AsOfIgnored final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  void read_stream(const StreamPageRequest& request, EventPage& page) override {
+    StreamPageRequest changed = request;
+    changed.as_of.reset();
+    inner().read_stream(changed, page);
+  }
+  void read_log(const LogPageRequest& request, EventPage& page) override {
+    LogPageRequest changed = request;
+    changed.as_of.reset();
+    inner().read_log(changed, page);
+  }
+};
+
+class AfterIsInclusive final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  void read_log(const LogPageRequest& request, EventPage& page) override {
+    LogPageRequest changed = request;
+    if (request.after > Position(0)) changed.after = Position(request.after.value() - 1);
+    inner().read_log(changed, page);
+  }
+};
+
+/// Takes a position, and commits some time later: readers meanwhile see the events behind it and move on.
+class LateCommitSkipped final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  std::vector<AppendAnswer> append(std::span<const PreparedAppend> appends) override {
+    std::vector<AppendAnswer> answers;
+    std::set<Position> mine;
+    bool slow = false;
+    {
+      const std::lock_guard lock(mutex_);
+      answers = inner().append(appends);
+      for (const AppendAnswer& answer : answers) {
+        if (answer.result.status != AppendStatus::appended) continue;
+        for (const StreamOutcome& stream : answer.result.streams) {
+          for (auto i = stream.first_position; i <= stream.last_position && i > Position(0);
+               i = Position(i.value() + 1)) {
+            mine.insert(i);
+          }
+        }
+      }
+      uncommitted_.insert(mine.begin(), mine.end());
+      slow = ++appends_ % 2 == 0;
+    }
+    if (slow) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    const std::lock_guard lock(mutex_);
+    for (const Position position : mine) uncommitted_.erase(position);
+    return answers;
+  }
+
+  void read_log(const LogPageRequest& request, EventPage& page) override {
+    const std::lock_guard lock(mutex_);
+    inner().read_log(request, page);
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < page.size(); ++i) {
+      if (uncommitted_.contains(page[i].position)) continue;
+      if (kept != i) std::swap(page[kept], page[i]);
+      ++kept;
+    }
+    while (page.size() > kept) page.drop_last();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<Position> uncommitted_;
+  int appends_ = 0;
+};
+
+/// Reads positions through 32-bit integers, as SOCI's rowset does.
+class Positions32Bit final : public BrokenEvents {
+ public:
+  using BrokenEvents::BrokenEvents;
+
+  void read_log(const LogPageRequest& request, EventPage& page) override {
+    BrokenEvents::read_log(request, page);
+    page.scanned_to = cut(page.scanned_to);
+  }
+  StoreStats stats() override {
+    StoreStats stats = inner().stats();
+    stats.last_position = cut(stats.last_position);
+    return stats;
+  }
+
+ private:
+  static Position cut(Position position) {
+    return Position(static_cast<std::int32_t>(static_cast<std::uint32_t>(position.value())));
+  }
+  void change(RecordedEvent& event) override { event.position = cut(event.position); }
+};
+
+/// Shows an append's events one by one: a reader that comes in between sees a part.
+class PartsAreVisible final : public BrokenAppends {
+ public:
+  using BrokenAppends::BrokenAppends;
+
+ private:
+  AppendAnswer append_one(const PreparedAppend& append) override {
+    AppendResult whole;
+    if (append.command || append.streams.size() < 2 || !append.conditions.empty()) return pass_on(append);
+    for (const PreparedStream& stream : append.streams) {
+      if (stream.expected.kind() != ExpectedVersion::Kind::any) return pass_on(append);
+      for (const PreparedEvent& event : stream.events) {
+        if (event.event_id_given || event.event->idempotency_key) return pass_on(append);
+      }
+    }
+    for (const PreparedStream& stream : append.streams) {
+      PreparedAppend part = append;
+      part.streams.assign(1, stream);
+      whole.streams.push_back(pass_on(part).result.streams.front());
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return {whole, std::nullopt};
+  }
+};
+
+/// Answers "written" and stores nothing.
+class NoOp final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  std::vector<AppendAnswer> append(std::span<const PreparedAppend> appends) override {
+    std::vector<AppendAnswer> answers;
+    for (const PreparedAppend& append : appends) {
+      AppendResult& result = answers.emplace_back().result;
+      std::int64_t position = 0;
+      for (const PreparedStream& stream : append.streams) {
+        const auto count = static_cast<std::int64_t>(stream.events.size());
+        const bool writes = count > 0;
+        result.streams.push_back({*stream.key, Version(1), Version(count), Position(writes ? position + 1 : 0),
+                                  Position(writes ? position + count : 0)});
+        position += count;
+      }
+    }
+    return answers;
+  }
+};
+
+template <class Broken>
+std::unique_ptr<driver::Driver> wrap_in(std::unique_ptr<driver::Driver> inner) {
+  return std::make_unique<Broken>(std::move(inner));
+}
+
+}  // namespace
+
+std::vector<BrokenDriver> broken_drivers() {
+  return {
+      {"lost_atomicity",
+       "a conflict in the second stream leaves the first one written",
+       {"append/G4_conflict_in_the_second_stream_writes_nothing",
+        "append/G4_conflict_in_the_last_of_many_streams_writes_nothing",
+        "append/G4_duplicate_in_the_second_stream_writes_nothing",
+        "driver_contract/G4_a_conflict_in_the_second_stream_writes_nothing_of_the_first"},
+       wrap_in<LostAtomicity>},
+      {"parts_are_visible",
+       "the streams of one append are committed one after the other",
+       {"concurrency/G4_readers_see_whole_appends"},
+       wrap_in<PartsAreVisible>},
+      {"version_off_by_one",
+       "an expected version one behind the stream's holds",
+       {"expected_version/G3_exactly_needs_this_version",
+        "expected_version/G3_every_expectation_against_every_version"},
+       wrap_in<VersionOffByOne>},
+      {"swallowed_conflict",
+       "a conflict is answered as success, and nothing is written",
+       {"expected_version/G3_no_stream_holds_for_a_missing_stream", "expected_version/G3_exactly_needs_this_version",
+        "expected_version/G3_stream_exists_needs_an_event", "expected_version/G3_a_loser_reloads_and_wins",
+        "concurrency/G3_one_winner_for_each_version"},
+       wrap_in<SwallowedConflict>},
+      {"no_stream_checks_nothing",
+       "no_stream holds for every stream",
+       {"expected_version/G3_no_stream_holds_for_a_missing_stream", "expected_version/G3_exactly_0_is_no_stream",
+        "concurrency/G3_one_winner_creates_a_stream"},
+       wrap_in<NoStreamChecksNothing>},
+      {"conditions_ignored",
+       "conditions on other streams are not checked",
+       {"expected_version/G3_a_condition_that_does_not_hold", "expected_version/G3_many_conditions_at_once",
+        "expected_version/G3_a_condition_of_a_command_counts"},
+       wrap_in<ConditionsIgnored>},
+      {"check_then_act",
+       "the expected version is checked in one step and the events are written in another",
+       {"concurrency/G3_one_winner_for_each_version", "concurrency/G3_retried_increments_lose_no_update",
+        "concurrency/G3_one_winner_creates_a_stream"},
+       wrap_in<CheckThenAct>},
+      {"neighbours_fail",
+       "an append that fails takes the others of its call with it",
+       {"append/G4_append_all_gives_each_its_own_result", "append/G4_a_failed_append_leaves_its_neighbours_alone"},
+       wrap_in<NeighboursFail>},
+      {"dedup_ignores_payload",
+       "a request key that comes back with another content is a repetition",
+       {"commands/G5_each_change_is_another_request", "commands/G5_a_reused_key_wins_over_a_conflict"},
+       wrap_in<DedupIgnoresPayload>},
+      {"replay_appends_again",
+       "a repetition gets its outcome and is written a second time",
+       {"commands/G5_a_repetition_gets_the_outcome", "event_ids/G6_the_same_append_is_replayed"},
+       wrap_in<ReplayAppendsAgain>},
+      {"replay_tells_the_current_version",
+       "a repetition is told where the stream is now",
+       {"commands/G5_a_repetition_after_the_stream_moved_on", "event_ids/G6_a_replay_after_the_stream_moved_on"},
+       wrap_in<ReplayTellsTheCurrentVersion>},
+      {"request_key_race",
+       "the request key is looked up before the append's transaction",
+       {"concurrency/G5_one_append_for_one_request_key", "concurrency/G5_one_request_owns_a_request_key"},
+       wrap_in<RequestKeyRace>},
+      {"empty_commands_forgotten",
+       "a command without events is not recorded",
+       {"commands/G5_a_command_without_events_is_recorded"},
+       wrap_in<EmptyCommandsForgotten>},
+      {"event_ids_alone",
+       "an append with an event id that is there is a repetition, whatever its content",
+       {"event_ids/G6_a_partial_overlap_is_a_duplicate", "event_ids/G6_another_order_is_a_duplicate",
+        "event_ids/G6_each_change_is_a_duplicate"},
+       wrap_in<EventIdsAlone>},
+      {"mutable_history",
+       "an append with the id of a stored event changes that event",
+       {"immutability/G8_no_append_changes_what_is_there"},
+       wrap_in<MutableHistory>},
+      {"recorded_at_set_by_caller",
+       "recorded_at is what the caller says of occurred_at",
+       {},
+       wrap_in<RecordedAtSetByCaller>},
+      {"clock_goes_back", "recorded_at decreases within a stream", {}, wrap_in<ClockGoesBack>},
+      {"microseconds_lost",
+       "times are kept in milliseconds",
+       {"fidelity/G11_every_field_comes_back"},
+       wrap_in<MicrosecondsLost>},
+      {"number_digits_lost",
+       "numbers go through a double",
+       {"fidelity/G11_every_digit_of_a_number_is_kept", "fidelity/G11_near_numbers_stay_different"},
+       wrap_in<NumberDigitsLost>},
+      {"attributes_lost",
+       "attributes can be searched for and are not given back",
+       {"fidelity/G11_every_field_comes_back", "fidelity/G11_attributes_keep_names_and_values"},
+       wrap_in<AttributesLost>},
+      {"absent_is_empty",
+       "what was left out comes back as empty",
+       {"fidelity/G11_absent_fields_stay_absent"},
+       wrap_in<AbsentIsEmpty>},
+      {"case_folded_keys", "stream keys compare without case", {}, wrap_in<CaseFoldedKeys>},
+      {"trailing_spaces_ignored", "stream keys compare without trailing spaces", {}, wrap_in<TrailingSpacesIgnored>},
+      {"tenant_mixed",
+       "one tenant's streams are another's",
+       {"append/G14_tenants_have_streams_of_their_own", "filters/G14_tenants_are_kept_apart"},
+       wrap_in<TenantMixed>},
+      {"page_boundary_off_by_one",
+       "the row read to see whether more follows overwrites the last one of the page",
+       {"read_stream/API_streams_that_end_at_a_page", "read_log/API_logs_that_end_at_a_page"},
+       wrap_in<PageBoundaryOffByOne>},
+      {"first_page_only",
+       "a full page is taken for the last one",
+       {"driver_contract/API_a_page_of_a_stream_holds_max_events",
+        "driver_contract/API_pages_of_the_log_follow_one_another", "filters/API_few_matches_across_many_pages"},
+       wrap_in<FirstPageOnly>},
+      {"limit_ignored",
+       "pages and lists have no limit",
+       {"driver_contract/API_a_page_of_a_stream_holds_max_events", "read_log/API_a_limit_of_the_log"},
+       wrap_in<LimitIgnored>},
+      {"backwards_is_forwards", "the direction of a read does not count", {}, wrap_in<BackwardsIsForwards>},
+      {"filter_ignored",
+       "the log's filter does not count",
+       {"filters/API_each_filter_alone", "filters/API_each_pair_of_filters", "filters/API_windows_are_half_open"},
+       wrap_in<FilterIgnored>},
+      {"one_attribute_of_many",
+       "of several attributes in a filter only the first counts",
+       {"filters/API_many_attributes_at_once"},
+       wrap_in<OneAttributeOfMany>},
+      {"as_of_ignored",
+       "as_of does not count",
+       {"read_stream/G10_as_of_a_recorded_time", "read_log/G10_the_log_as_of_a_recorded_time"},
+       wrap_in<AsOfIgnored>},
+      {"after_is_inclusive",
+       "a reader that comes back is given its last event again",
+       {"read_log/API_after_and_before_are_exclusive", "read_log/G7_coming_back_after_the_last_position"},
+       wrap_in<AfterIsInclusive>},
+      {"late_commit_skipped",
+       "readers move past an event that is committed after one with a higher position",
+       {"ordering/G7_a_polling_reader_sees_everything_once",
+        "driver_contract/G7_scanned_to_passes_no_event_of_concurrent_writers"},
+       wrap_in<LateCommitSkipped>},
+      {"positions_32_bit",
+       "positions are read through 32-bit integers",
+       {"ordering/G7_positions_beyond_32_bits", "ordering/G7_positions_beyond_53_bits"},
+       wrap_in<Positions32Bit>},
+  };
+}
+
+BrokenDriver no_op_driver() {
+  return {"no_op", "appends are answered and nothing is stored", {}, wrap_in<NoOp>};
+}
+
+}  // namespace stele::testing

@@ -1,0 +1,124 @@
+// What was recorded stays as it is, whoever asks the database.
+#include <sstream>
+
+#include "support.h"
+
+namespace stele::testing {
+namespace {
+
+/// Events with attributes and every other field, several streams and tenants, commands with and without events.
+void fill(EventStore& store) {
+  for (int i = 1; i <= 3; ++i) {
+    AppendRequest append = request(command("r-" + std::to_string(i)), thing("s-" + std::to_string(i)),
+                                   ExpectedVersion::any(), {full_event(2 * i), full_event(2 * i + 1)});
+    append.command->actor = Actor{ActorType::user, "u-1"};
+    append.command->data = json(R"({"n":1})");
+    ASSERT_TRUE(store.append(append).ok());
+  }
+  ASSERT_TRUE(store.append(StreamKey("other", "thing", "s-1"), ExpectedVersion::any(), events(2)).ok());
+  ASSERT_TRUE(store.record_command(command("without-events")).ok());
+}
+
+/// The commands too, which contents() only counts.
+std::string everything(EventStore& store) {
+  std::string text = contents(store);
+  for (const std::string id : {"r-1", "r-2", "r-3", "without-events"}) {
+    text += describe(store.find_command(command(id).key).value()) + "\n";
+  }
+  for (const StreamInfo& info : store.list_streams()) {
+    for (const CommandRecord& record : store.list_commands(info.stream)) text += describe(record) + "\n";
+  }
+  return text;
+}
+
+/// The first line that is not the same, of both; empty when all are.
+std::string first_difference(const std::string& before, const std::string& after) {
+  std::istringstream old_lines(before);
+  std::istringstream new_lines(after);
+  std::string old_line;
+  std::string new_line;
+  do {
+    old_line.clear();
+    new_line.clear();
+    std::getline(old_lines, old_line);
+    std::getline(new_lines, new_line);
+    if (old_line != new_line) return "before: " + old_line + "\nafter:  " + new_line;
+  } while (old_lines || new_lines);
+  return {};
+}
+
+void attacks_are_refused(Harness& harness) {
+  EventStore store = open_store(harness);
+  fill(store);
+  std::string before = everything(store);
+  const std::vector<RawScript> attacks = harness.immutability_attacks();
+  EXPECT_GE(attacks.size(), 6u) << "too few attacks to believe in";
+  for (const RawScript& attack : attacks) {
+    SCOPED_TRACE(attack.name);
+    ASSERT_EQ(attack.statements.size(), 1u);
+    EXPECT_NE(harness.raw_sql(attack.statements[0]), "") << "the database executed " << attack.statements[0];
+    std::string after = everything(store);
+    EXPECT_EQ(first_difference(before, after), "") << attack.statements[0];
+    before = std::move(after);  // What one attack did is not the next one's failure.
+  }
+  // A driver of its own sees no change either.
+  EventStore fresh = open_store(harness);
+  EXPECT_EQ(first_difference(before, everything(fresh)), "");
+  const VerifyReport report = fresh.verify();
+  for (const Violation& violation : report.violations) ADD_FAILURE() << violation.where << ": " << violation.what;
+}
+
+// The refusals above must not be a database that refuses everything.
+void the_store_goes_on_after_attacks(Harness& harness) {
+  EventStore store = open_store(harness);
+  fill(store);
+  for (const RawScript& attack : harness.immutability_attacks()) harness.raw_sql(attack.statements.at(0));
+  expect_appended(store.append(thing("s-1"), ExpectedVersion::exactly(2), events(2)), 3, 4);
+  expect_appended(store.append(thing("new"), ExpectedVersion::no_stream(), {full_event(50)}), 1, 1);
+  expect_status(AppendStatus::replayed, store.record_command(command("without-events")));
+}
+
+// Through the store itself nothing can be changed: what exists is repeated, refused or continued.
+void no_append_changes_what_is_there(Harness& harness) {
+  EventStore store = open_store(harness);
+  fill(store);
+  const std::string before = everything(store);
+  NewEvent changed = full_event(2);
+  changed.data = json(R"({"changed":true})");
+  expect_status(AppendStatus::duplicate_event_id, store.append(thing("s-1"), ExpectedVersion::any(), {changed}));
+  changed.event_id.reset();  // Its idempotency key is taken all the same.
+  expect_status(AppendStatus::duplicate_idempotency_key, store.append(thing("s-1"), ExpectedVersion::any(), {changed}));
+  expect_status(AppendStatus::request_id_reused,
+                store.append(request(command("r-1"), thing("s-9"), ExpectedVersion::any(), events(1))));
+  expect_status(AppendStatus::request_id_reused, store.record_command(command("r-2", "shop", "another-type")));
+  expect_status(AppendStatus::conflict, store.append(thing("s-1"), ExpectedVersion::exactly(1), events(1)));
+  EXPECT_EQ(everything(store), before);
+  expect_appended(store.append(thing("s-1"), ExpectedVersion::any(), events(1)), 3, 3);
+  const std::vector<RecordedEvent> stored = stream_events(store, thing("s-1"));
+  ASSERT_EQ(stored.size(), 3u);
+  EXPECT_NE(before.find(describe(stored[0])), std::string::npos);
+  EXPECT_NE(before.find(describe(stored[1])), std::string::npos);
+}
+
+void raw_sql_executes_and_reports(Harness& harness) {
+  EventStore store = open_store(harness);
+  fill(store);
+  // raw_sql() does execute statements, and does report errors: without that the other cases prove nothing.
+  EXPECT_EQ(harness.raw_sql("SELECT 1"), "");
+  EXPECT_NE(harness.raw_sql("SELECT * FROM no_such_table_anywhere"), "");
+}
+
+constexpr Case cases[] = {
+    {"G8", "attacks_are_refused", Capability::raw_sql, attacks_are_refused},
+    {"G8", "the_store_goes_on_after_attacks", Capability::raw_sql, the_store_goes_on_after_attacks},
+    {"G8", "raw_sql_executes_and_reports", Capability::raw_sql, raw_sql_executes_and_reports},
+    {"G8", "no_append_changes_what_is_there", no_append_changes_what_is_there},
+};
+
+}  // namespace
+
+std::span<const Case> immutability_cases() {
+  return cases;
+}
+
+}  // namespace stele::testing
