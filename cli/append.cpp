@@ -145,9 +145,8 @@ void add_append(CLI::App& app, Context& context) {
   add_value(*command, "--redaction", a.redaction, "none, partial or full", "LEVEL");
   command->add_flag("--contains-secrets", a.contains_secrets, "The payload holds secrets");
   add_tenant(*command, a.tenant);
-  command->callback([&context, arguments] {
-    context.action = [&context, arguments] { return append(context, *arguments); };
-  });
+  command->callback(
+      [&context, arguments] { context.action = [&context, arguments] { return append(context, *arguments); }; });
 }
 
 }  // namespace stele::cli

@@ -105,7 +105,8 @@ RedactionLevel parse_redaction_option(const std::string& option, const std::stri
 std::pair<std::string, std::string> parse_pair(const std::string& option, const std::string& text, char separator) {
   const std::size_t at = text.find(separator);
   if (at == std::string::npos || at == 0 || at + 1 == text.size()) {
-    throw UsageError(option + ": \"" + text + "\" is not two parts with \"" + std::string(1, separator) + "\" between them");
+    throw UsageError(option + ": \"" + text + "\" is not two parts with \"" + std::string(1, separator) +
+                     "\" between them");
   }
   return {text.substr(0, at), text.substr(at + 1)};
 }

@@ -7,8 +7,8 @@
 
 namespace stele::cli {
 
-/// Writes to PATH.part, which takes PATH's place when it is complete and on the disk. What is no regular file, such as a
-/// pipe or /dev/null, is written to directly.
+/// Writes to PATH.part, which takes PATH's place when it is complete and on the disk. What is no regular file, such as
+/// a pipe or /dev/null, is written to directly.
 class AtomicFile {
  public:
   /// Throws CommandFailure when it cannot be created, or when another process is writing it.

@@ -44,7 +44,8 @@ int command(const Context& context, const CommandArguments& arguments) {
   EventStore store = context.open_store();
   const std::optional<CommandRecord> record = store.find_command(arguments.key);
   if (!record) {
-    throw Error(ErrorCode::not_found, "there is no command " + arguments.key.request_id + " of " + arguments.key.source);
+    throw Error(ErrorCode::not_found,
+                "there is no command " + arguments.key.request_id + " of " + arguments.key.source);
   }
   if (context.json) {
     out().write_line(to_json_line(*record));
@@ -62,9 +63,8 @@ void add_command(CLI::App& app, Context& context) {
   subcommand->add_option("SOURCE", arguments->key.source, "The system that sent it")->required();
   subcommand->add_option("ID", arguments->key.request_id, "Its request id there")->required();
   add_tenant(*subcommand, arguments->key.tenant);
-  subcommand->callback([&context, arguments] {
-    context.action = [&context, arguments] { return command(context, *arguments); };
-  });
+  subcommand->callback(
+      [&context, arguments] { context.action = [&context, arguments] { return command(context, *arguments); }; });
 }
 
 }  // namespace stele::cli

@@ -6,11 +6,15 @@
 
 namespace stele::cli {
 
-EventStore Context::open_store() const { return stele::open(connection_url(url_flag)); }
+EventStore Context::open_store() const {
+  return stele::open(connection_url(url_flag));
+}
 
 CLI::Option* add_value(CLI::App& command, const std::string& name, std::optional<std::string>& value,
                        const std::string& help, const std::string& placeholder) {
-  return command.add_option_function<std::string>(name, [&value](const std::string& text) { value = text; }, help)
+  return command
+      .add_option_function<std::string>(
+          name, [&value](const std::string& text) { value = text; }, help)
       ->type_name(placeholder);
 }
 

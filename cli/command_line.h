@@ -23,8 +23,8 @@ struct Context {
   EventStore open_store() const;
 };
 
-/// An option that takes one value, given at most once; `value` stays empty (nullopt) when it is absent. An empty text is a
-/// value, which CLI11's own handling of optionals loses.
+/// An option that takes one value, given at most once; `value` stays empty (nullopt) when it is absent. An empty text
+/// is a value, which CLI11's own handling of optionals loses.
 CLI::Option* add_value(CLI::App& command, const std::string& name, std::optional<std::string>& value,
                        const std::string& help, const std::string& placeholder);
 

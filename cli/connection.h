@@ -12,7 +12,8 @@ class Driver;
 
 namespace stele::cli {
 
-/// The URL: the flag's if it is not empty, else STELE_URL, else the config file's. Throws UsageError when nobody gives one.
+/// The URL: the flag's if it is not empty, else STELE_URL, else the config file's. Throws UsageError when nobody gives
+/// one.
 std::string connection_url(const std::string& flag);
 
 /// $XDG_CONFIG_HOME/stele/config, or ~/.config/stele/config; empty when neither directory is known.

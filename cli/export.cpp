@@ -49,9 +49,8 @@ void add_export(CLI::App& app, Context& context) {
   auto arguments = std::make_shared<ExportArguments>();
   command->add_option("FILE", arguments->file,
                       "Takes the place of what is there once it is complete; - or nothing for standard output");
-  command->callback([&context, arguments] {
-    context.action = [&context, arguments] { return export_log(context, *arguments); };
-  });
+  command->callback(
+      [&context, arguments] { context.action = [&context, arguments] { return export_log(context, *arguments); }; });
 }
 
 }  // namespace stele::cli

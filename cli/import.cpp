@@ -186,9 +186,9 @@ class Import {
     }
     for (const ImportLine& line : group.lines) {
       if (!rejects_ && line.number != first_bad) continue;
-      report(line.number, line.reason.empty()
-                              ? "not imported, because line " + std::to_string(first_bad) + " of the same request was not"
-                              : line.reason);
+      report(line.number, line.reason.empty() ? "not imported, because line " + std::to_string(first_bad) +
+                                                    " of the same request was not"
+                                              : line.reason);
       if (rejects_) rejects_->writer().write_line(line.text);
       ++rejected_;
     }
@@ -255,7 +255,8 @@ class Import {
 void add_import(CLI::App& app, Context& context) {
   CLI::App* command =
       app.add_subcommand("import", "Append events from a file of JSON lines; a repetition adds nothing");
-  command->footer(R"(One event a line, with the fields that `export` and `--json` print. stream_type, stream_id, event_type and data are
+  command->footer(
+      R"(One event a line, with the fields that `export` and `--json` print. stream_type, stream_id, event_type and data are
 required, and a request_id (with a source) or an event_id, by which a repetition finds what is there. Consecutive
 lines with the same source and request_id are one append: all or nothing. With --request-source, a line that has
 neither id becomes the request NAME:line number. So each file needs a name of its own, and may only grow at its end.
@@ -272,9 +273,7 @@ batch at once, so that later requests of that batch are imported all the same.)"
             "For lines with neither request_id nor event_id; see below", "NAME");
   command->add_flag("--dry-run", arguments->dry_run, "Check the lines and write nothing; needs no database");
   command->callback([&context, arguments] {
-    context.action = [&context, arguments] {
-      return Import(context, *arguments).run(arguments->request_source);
-    };
+    context.action = [&context, arguments] { return Import(context, *arguments).run(arguments->request_source); };
   });
 }
 

@@ -39,7 +39,8 @@ Command command_of(const CommandKey& key, const std::optional<Uuid>& command_id)
 std::string naming_the_field(const std::string& message) {
   const std::size_t end = message.find(": ");
   const auto in_name = [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; };
-  if (end == std::string::npos || !std::all_of(message.begin(), message.begin() + static_cast<std::ptrdiff_t>(end), in_name)) {
+  if (end == std::string::npos ||
+      !std::all_of(message.begin(), message.begin() + static_cast<std::ptrdiff_t>(end), in_name)) {
     return message;
   }
   return "field \"" + message.substr(0, end) + "\"" + message.substr(end);

@@ -29,16 +29,16 @@ struct LineGroup {
   bool importable() const noexcept;
 };
 
-/// Puts lines together. Consecutive lines with the same (tenant, source, request_id) are one append with one command, its
-/// streams in the order in which they first appear. One bad line makes its whole group bad: half a request is never
-/// imported. A line that is no JSON, so that nobody can say whose it is, belongs to the group that it interrupts; between
-/// two groups it stands alone.
+/// Puts lines together. Consecutive lines with the same (tenant, source, request_id) are one append with one command,
+/// its streams in the order in which they first appear. One bad line makes its whole group bad: half a request is never
+/// imported. A line that is no JSON, so that nobody can say whose it is, belongs to the group that it interrupts;
+/// between two groups it stands alone.
 class LineGrouper {
  public:
   using Sink = std::function<void(LineGroup&&)>;
 
-  /// `keep_text`: groups carry their lines' text. `request_source`: lines with neither a request_id nor an event_id become
-  /// requests of this source, numbered as the lines are.
+  /// `keep_text`: groups carry their lines' text. `request_source`: lines with neither a request_id nor an event_id
+  /// become requests of this source, numbered as the lines are.
   LineGrouper(Sink sink, bool keep_text, std::optional<std::string> request_source)
       : sink_(std::move(sink)), keep_text_(keep_text), request_source_(std::move(request_source)) {}
 
@@ -57,7 +57,7 @@ class LineGrouper {
   bool keep_text_;
   std::optional<std::string> request_source_;
   std::optional<LineGroup> group_;
-  bool oversized_ = false;             // The group in progress was refused already, and so is what still comes of it.
+  bool oversized_ = false;              // The group in progress was refused already, and so is what still comes of it.
   std::vector<ImportLine> unreadable_;  // Lines behind the group in progress that may belong to it.
   std::size_t unreadable_bytes_ = 0;
 };

@@ -22,7 +22,8 @@ class LineReader {
   LineReader(const LineReader&) = delete;
   LineReader& operator=(const LineReader&) = delete;
 
-  /// The next line without its line end, valid until the next call. `too_long` gives no text; skip_line() has to follow.
+  /// The next line without its line end, valid until the next call. `too_long` gives no text; skip_line() has to
+  /// follow.
   Found next(std::string_view& line);
 
   /// Goes behind the line that was too long, copying it with its line end to `copy` unless that is null.

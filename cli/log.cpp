@@ -15,8 +15,8 @@ namespace stele::cli {
 namespace {
 
 struct LogArguments {
-  std::optional<std::string> after, before, source, since, until, occurred_since, occurred_until, correlation, causation,
-      actor, valid_at, as_of, tenant, limit, interval;
+  std::optional<std::string> after, before, source, since, until, occurred_since, occurred_until, correlation,
+      causation, actor, valid_at, as_of, tenant, limit, interval;
   std::vector<std::string> stream_types, event_types, attributes;
   bool backwards = false;
   bool follow = false;
@@ -154,9 +154,8 @@ void add_log(CLI::App& app, Context& context) {
                             ->excludes(before, until, as_of, backwards);
   add_value(*command, "--interval", a.interval, "How often to look for them; 200 unless given", "MILLISECONDS")
       ->needs(follow);
-  command->callback([&context, arguments] {
-    context.action = [&context, arguments] { return log(context, *arguments); };
-  });
+  command->callback(
+      [&context, arguments] { context.action = [&context, arguments] { return log(context, *arguments); }; });
 }
 
 }  // namespace stele::cli

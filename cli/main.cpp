@@ -1,4 +1,5 @@
-// The command line: reads the arguments, runs one command, and turns whatever comes of it into a message and an exit code.
+// The command line: reads the arguments, runs one command, and turns whatever comes of it into a message and an exit
+// code.
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -12,7 +13,8 @@ namespace {
 
 using namespace stele::cli;
 
-constexpr const char* footer = R"(URL: --url, else the environment variable STELE_URL, else `url = ...` in ~/.config/stele/config. For example
+constexpr const char* footer =
+    R"(URL: --url, else the environment variable STELE_URL, else `url = ...` in ~/.config/stele/config. For example
   sqlite:books.db   sqlite:///var/lib/app/books.db
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 conflict, 4 not found, 5 schema not up to date, 6 cannot connect,

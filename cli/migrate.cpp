@@ -163,12 +163,10 @@ void add_migrate(CLI::App& app, Context& context) {
   }
   down_command->add_flag("--yes", arguments->yes, "Agree to lose data without being asked");
 
-  up_command->callback([&context, arguments] {
-    context.action = [&context, arguments] { return up(context, *arguments); };
-  });
-  down_command->callback([&context, arguments] {
-    context.action = [&context, arguments] { return down(context, *arguments); };
-  });
+  up_command->callback(
+      [&context, arguments] { context.action = [&context, arguments] { return up(context, *arguments); }; });
+  down_command->callback(
+      [&context, arguments] { context.action = [&context, arguments] { return down(context, *arguments); }; });
   status_command->callback([&context] { context.action = [&context] { return status(context); }; });
 }
 

@@ -14,7 +14,9 @@ namespace {
 constexpr std::size_t buffer_bytes = 64 * 1024;
 constexpr std::size_t rows_for_widths = 200;
 
-bool starts_character(char c) noexcept { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
+bool starts_character(char c) noexcept {
+  return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+}
 
 std::size_t width_of(std::string_view text) noexcept {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), starts_character));
@@ -38,7 +40,9 @@ std::size_t width_of_terminal() noexcept {
 
 }  // namespace
 
-bool OutputError::broken_pipe() const noexcept { return error_number_ == EPIPE; }
+bool OutputError::broken_pipe() const noexcept {
+  return error_number_ == EPIPE;
+}
 
 void FileWriter::write(std::string_view text) {
   buffer_ += text;

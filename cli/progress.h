@@ -7,7 +7,8 @@
 
 namespace stele::cli {
 
-/// Draws only on a terminal, not with --quiet, and at most ten times a second. Uses no escape sequence when NO_COLOR is set.
+/// Draws only on a terminal, not with --quiet, and at most ten times a second. Uses no escape sequence when NO_COLOR is
+/// set.
 class Progress {
  public:
   /// `unit` is what `count` counts, for example "events".

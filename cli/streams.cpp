@@ -35,8 +35,8 @@ int streams(const Context& context, const StreamsArguments& arguments) {
       if (context.json) {
         out().write_line(to_json_line(info));
       } else {
-        table.add({printable(info.stream.to_string()), std::to_string(info.version.value()), info.created_at.to_string(),
-                   info.last_recorded_at.to_string()});
+        table.add({printable(info.stream.to_string()), std::to_string(info.version.value()),
+                   info.created_at.to_string(), info.last_recorded_at.to_string()});
       }
     }
     if (page.size() < options.limit) break;
@@ -57,9 +57,8 @@ void add_streams(CLI::App& app, Context& context) {
   add_value(*command, "--after", arguments->after, "Behind this stream, the last one of the page before", "TYPE/ID");
   add_value(*command, "--limit", arguments->limit, "At most so many", "N");
   add_tenant(*command, arguments->tenant);
-  command->callback([&context, arguments] {
-    context.action = [&context, arguments] { return streams(context, *arguments); };
-  });
+  command->callback(
+      [&context, arguments] { context.action = [&context, arguments] { return streams(context, *arguments); }; });
 }
 
 }  // namespace stele::cli

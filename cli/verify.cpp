@@ -1,11 +1,12 @@
 // stele verify: every invariant, checked.
+#include "stele/verify.h"
+
 #include <nlohmann/json.hpp>
 
 #include "command_line.h"
 #include "exit_codes.h"
 #include "output.h"
 #include "progress.h"
-#include "stele/verify.h"
 
 namespace stele::cli {
 namespace {
@@ -69,9 +70,8 @@ void add_verify(CLI::App& app, Context& context) {
   command->add_option("--max-violations", arguments->max_violations, "Stop after so many; 100 unless given")
       ->type_name("N")
       ->check(CLI::PositiveNumber);
-  command->callback([&context, arguments] {
-    context.action = [&context, arguments] { return verify(context, *arguments); };
-  });
+  command->callback(
+      [&context, arguments] { context.action = [&context, arguments] { return verify(context, *arguments); }; });
 }
 
 }  // namespace stele::cli

@@ -193,8 +193,10 @@ void EventStore::State::resolve(std::span<driver::PreparedAppend> appends, const
     }
   }
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    if (!answers[i].error && answers[i].result.replayed() && own_ids[i].written(*driver)) {
-      answers[i].result.status = AppendStatus::appended;
+    if (answers[i].error || !answers[i].result.replayed()) continue;
+    try {
+      if (own_ids[i].written(*driver)) answers[i].result.status = AppendStatus::appended;
+    } catch (const Error&) {  // It is there, with this outcome; only who wrote it is not known.
     }
   }
 }

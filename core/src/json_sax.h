@@ -13,6 +13,7 @@
 #include "exact_decimal.h"
 #include "stele/error.h"
 #include "stele/limits.h"
+#include "utf8.h"
 
 namespace stele::detail {
 
@@ -36,16 +37,23 @@ template <class Visitor>
 class JsonSax {
  public:
   JsonSax(std::string_view text, Visitor& visitor, const JsonRules& rules)
-      : stream_(text.data(), text.size()), size_(text.size()), visitor_(visitor), rules_(rules) {}
+      : text_(text),
+        has_unicode_escapes_(text.find("\\u") != std::string_view::npos),
+        stream_(text.data(), text.size()),
+        visitor_(visitor),
+        rules_(rules) {}
 
   void run() {
-    constexpr unsigned flags =
-        rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag | rapidjson::kParseValidateEncodingFlag;
+    constexpr unsigned flags = rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag;
+    // Once for the text instead of character by character in the parser.
+    if (const std::size_t invalid = find_invalid_utf8(text_); invalid != std::string_view::npos) {
+      fail_json("not valid UTF-8", invalid);
+    }
     rapidjson::Reader reader;
     const rapidjson::ParseResult result = reader.Parse<flags>(stream_, *this);
     if (result.IsError()) fail_json(words(result.Code()), result.Offset());
     // The parser takes a NUL for the end of the text.
-    if (stream_.Tell() != size_) fail_json("there is more text behind the document", stream_.Tell());
+    if (stream_.Tell() != text_.size()) fail_json("there is more text behind the document", stream_.Tell());
   }
 
   // --- Called by RapidJSON
@@ -105,10 +113,11 @@ class JsonSax {
   }
 
   std::string_view checked(std::string_view text) const {
+    if (!has_unicode_escapes_) return text;
     if (text.find('\0') != std::string_view::npos) {
       fail_json("a string holds U+0000, which not every database can keep; it ends", stream_.Tell());
     }
-    // The parser checks the text's own UTF-8 but decodes \uDC00 … \uDFFF standing alone into what is no character.
+    // The parser decodes \uDC00 … \uDFFF standing alone into what is no character.
     for (std::size_t i = text.find('\xED'); i < text.size(); i = text.find('\xED', i + 1)) {
       if (static_cast<unsigned char>(text[i + 1]) >= 0xA0) {
         fail_json("a string holds a surrogate without its other half; it ends", stream_.Tell());
@@ -118,14 +127,14 @@ class JsonSax {
   }
 
   void check_number(std::string_view number) const {
-    if (number.size() > limits::json_number_digits) fail_json("a number is too long; it ends", stream_.Tell());
+    if (number.size() > limits::json_number_length) fail_json("a number is too long; it ends", stream_.Tell());
     const std::size_t e = number.find_first_of("eE");
     if (e == std::string_view::npos && number.size() <= 308) return;
     if (e != std::string_view::npos) {
       std::size_t exponent = 0;
       const std::size_t digits = number.find_first_not_of("eE+-", e);
       const auto read = std::from_chars(number.data() + digits, number.data() + number.size(), exponent);
-      if (read.ec != std::errc() || exponent > limits::json_number_digits) {
+      if (read.ec != std::errc() || exponent > limits::json_number_length) {
         fail_json("a number's exponent is too large; it ends", stream_.Tell());
       }
     }
@@ -146,7 +155,8 @@ class JsonSax {
         return "\\u has to be followed by four hexadecimal digits";
       case rapidjson::kParseErrorStringUnicodeSurrogateInvalid:
         return "a string holds a surrogate without its other half";
-      case rapidjson::kParseErrorStringEscapeInvalid: return "an escape that does not exist";
+      case rapidjson::kParseErrorStringEscapeInvalid:
+        return "an escape that does not exist, or a control character that is not escaped";
       case rapidjson::kParseErrorStringMissQuotationMark: return "a string does not end";
       case rapidjson::kParseErrorStringInvalidEncoding:
         return "not valid UTF-8, or a control character that is not escaped";
@@ -157,8 +167,9 @@ class JsonSax {
     }
   }
 
+  std::string_view text_;
+  bool has_unicode_escapes_;
   rapidjson::MemoryStream stream_;
-  std::size_t size_;
   Visitor& visitor_;
   JsonRules rules_;
   std::size_t depth_ = 0;

@@ -56,6 +56,8 @@ int check_history(const driver::MigrationStore& store, const std::vector<driver:
                                                " of a newer program; this one knows " + std::to_string(latest));
   }
   for (const auto& [number, record] : applied) {
+    if (number < 1)
+      throw Error(ErrorCode::corrupt, "the migration history has a row with the number " + std::to_string(number));
     const driver::Migration& migration = known[static_cast<std::size_t>(number) - 1];
     if (record.checksum != driver::checksum(migration.up)) {
       throw Error(ErrorCode::checksum_mismatch,
@@ -141,7 +143,7 @@ std::vector<MigrationStepInfo> Migrator::up(const MigrateOptions& options) {
     throw Error(ErrorCode::invalid_argument, "migrate up to " + std::to_string(target) + ": the database is at " +
                                                  std::to_string(current) + " already; use down");
   }
-  if (options.steps) target = std::min(target, current + *options.steps);
+  if (options.steps && *options.steps < target - current) target = current + *options.steps;
 
   std::vector<MigrationStepInfo> done;
   while (current < target) {
@@ -158,7 +160,9 @@ std::vector<MigrationStepInfo> Migrator::down(const MigrateOptions& options) {
   const int target =
       options.to ? checked_target(options, 0, current) : std::max(0, current - options.steps.value_or(1));
 
-  if (!options.dry_run && !options.allow_data_loss) {
+  // Looked at before the first step and, because another process may go up meanwhile, before each.
+  const auto refuse_loss = [&] {
+    if (options.dry_run || options.allow_data_loss) return;
     for (int number = current; number > target; --number) {
       const driver::Migration& migration = known[static_cast<std::size_t>(number) - 1];
       if (loses_data(migration)) {
@@ -166,10 +170,10 @@ std::vector<MigrationStepInfo> Migrator::down(const MigrateOptions& options) {
                                                      " drops data; it has to be allowed explicitly");
       }
     }
-  }
-
+  };
   std::vector<MigrationStepInfo> done;
   while (current > target) {
+    refuse_loss();
     make_step(*store_, known[static_cast<std::size_t>(current) - 1], false, current, options, done);
     current = options.dry_run ? current - 1 : check_history(*store_, store_->history());
   }

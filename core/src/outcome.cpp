@@ -31,7 +31,9 @@ std::vector<StreamOutcome> outcome_from_json(std::string_view text, std::string_
   };
   const auto integer = [](const nlohmann::json& object, const char* name) {
     const nlohmann::json& value = object.at(name);
-    if (!value.is_number_integer()) throw Error(ErrorCode::corrupt, "a command's recorded outcome has a bad number");
+    if (!value.is_number_integer() ||
+        (value.is_number_unsigned() && value.get<std::uint64_t>() > std::uint64_t{INT64_MAX}))
+      throw Error(ErrorCode::corrupt, "a command's recorded outcome has a bad number");
     return value.get<std::int64_t>();
   };
   try {

@@ -218,6 +218,7 @@ void check_append(const AppendRequest& request) {
     throw Error(ErrorCode::too_large, "events: " + std::to_string(event_count) + ", the limit is " +
                                           std::to_string(limits::events_per_append));
   }
+  if (request.command && request.command->data) bytes += request.command->data->text().size();
   std::unordered_set<Uuid> ids;
   for (const StreamAppend& stream : request.streams) {
     check_key(stream.stream);
@@ -271,6 +272,7 @@ void check_read(const LogReadOptions& options) {
   for (const auto& type : filter.event_types) check_name("event_type", type, limits::event_type_bytes);
   if (filter.stream_types.size() > 100 || filter.event_types.size() > 100) refuse("filter", "at most 100 types");
   if (filter.source) check_name("source", *filter.source, limits::source_bytes);
+  if (filter.actor_type) check_listed("actor_type", *filter.actor_type, ActorType::system);
   if (filter.actor_id) check_name("actor_id", *filter.actor_id, limits::actor_id_bytes);
   if (filter.attributes.size() > limits::attributes_per_event) refuse("attributes", "too many in one filter");
   for (const auto& [name, value] : filter.attributes) {
@@ -287,15 +289,24 @@ void check_list(const StreamListOptions& options) {
   check_page_size(options.limit);
 }
 
+namespace {
+
+const StreamKey* first_appended_to(const AppendRequest& request) {
+  for (const StreamAppend& stream : request.streams) {
+    if (!stream.events.empty()) return &stream.stream;
+  }
+  return request.streams.empty() ? nullptr : &request.streams.front().stream;
+}
+
+}  // namespace
+
 driver::PreparedAppend prepare_append(const AppendRequest& request) {
   driver::PreparedAppend prepared;
   prepared.tenant = tenant_of(request);
   prepared.conditions = request.conditions;
   if (request.command) {
     const Command& command = *request.command;
-    const StreamKey* stream = command.stream            ? &*command.stream
-                              : request.streams.empty() ? nullptr
-                                                        : &request.streams.front().stream;
+    const StreamKey* stream = command.stream ? &*command.stream : first_appended_to(request);
     prepared.command = driver::PreparedCommand{.command = &command,
                                                .command_id = command.command_id ? *command.command_id : Uuid::v7(),
                                                .command_id_given = command.command_id.has_value(),

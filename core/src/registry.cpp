@@ -1,11 +1,18 @@
 #include "stele/registry.h"
 
+#include <algorithm>
+
 #include "stele/driver/driver.h"
 #include "stele/error.h"
 
 namespace stele {
 
 void Registry::add(std::string scheme, Factory factory) {
+  // Url::parse lowers a scheme's letters, so another spelling could never be reached.
+  const auto upper = std::find_if(scheme.begin(), scheme.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+  if (scheme.empty() || upper != scheme.end()) {
+    throw Error(ErrorCode::invalid_argument, "a driver's scheme has to be lower case: '" + scheme + "'");
+  }
   const auto [at, added] = factories_.emplace(std::move(scheme), std::move(factory));
   if (!added)
     throw Error(ErrorCode::invalid_argument, "a driver for the scheme '" + at->first + "' is registered already");

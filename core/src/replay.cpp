@@ -29,7 +29,7 @@ AppendResult duplicate(bool by_id, const PreparedEvent& event, std::string why) 
 bool same_content(const PreparedAppend& append, const PreparedStream& stream, const PreparedEvent& event,
                   const RecordedEvent& stored) {
   const NewEvent& asked = *event.event;
-  return stored.stream == *stream.key && (!event.event_id_given || stored.event_id == event.event_id) &&
+  return stored.stream == *stream.key && (!asked.event_id || stored.event_id == *asked.event_id) &&
          (!event.occurred_at_given || stored.occurred_at == event.occurred_at) &&
          (!event.causation_id_given || stored.causation_id == event.causation_id) &&
          (append.command || event.causation_id_given || !stored.causation_id) && stored.type == asked.type &&

@@ -5,7 +5,12 @@
 
 namespace stele::detail {
 
-/// False for overlong forms, surrogates, anything above U+10FFFF and cut-off characters.
-bool is_valid_utf8(std::string_view text) noexcept;
+/// Where the first byte stands that is not part of a character: overlong forms, surrogates, anything above U+10FFFF and
+/// cut-off characters are none. npos when there is no such byte.
+std::size_t find_invalid_utf8(std::string_view text) noexcept;
+
+inline bool is_valid_utf8(std::string_view text) noexcept {
+  return find_invalid_utf8(text) == std::string_view::npos;
+}
 
 }  // namespace stele::detail

@@ -95,7 +95,8 @@ def name_uuid(*parts):
 
 def at(day, hour, minute=0, second=0, micros=0):
     moment = BEGIN.replace(hour=hour, minute=minute, second=second, microsecond=micros) + datetime.timedelta(days=day)
-    return moment.isoformat(timespec="microseconds" if micros else "seconds") + "Z"
+    digits = "seconds" if micros == 0 else "milliseconds" if micros % 1000 == 0 else "microseconds"
+    return moment.isoformat(timespec=digits) + "Z"
 
 
 def date(day):
@@ -177,7 +178,7 @@ class Desk:
             payment = {"provider": "paybridge", "raw": {"id": f"pb_{loan[5:]}", "status": "paid"}}
             self.log.command("paybridge", at(day, hour, minute + 9, 44, 123456),
                              [("member", member, "FinePaid", {"amount_cents": 25 * late},
-                               {"contains_secrets": False, "metadata": payment})],
+                               {"metadata": payment})],
                              channel="webhook", actor_type="service", actor_id="paybridge", correlation_id=correlation)
 
 

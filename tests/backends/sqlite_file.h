@@ -1,4 +1,5 @@
-// What the tests of SQLite share: a directory that goes away, and a connection that is not the product's.
+// What the tests of SQLite share: a directory that goes away, a connection that is not the product's, and a look at
+// what the product's own connections do.
 #pragma once
 
 #include <sqlite3.h>
@@ -37,6 +38,17 @@ class SqliteConnection {
 
  private:
   sqlite3* db_ = nullptr;
+};
+
+/// While it lives, notes the statements of every connection that is opened in this process. One at a time.
+class StatementTrace {
+ public:
+  StatementTrace();
+  StatementTrace(const StatementTrace&) = delete;
+  StatementTrace& operator=(const StatementTrace&) = delete;
+  ~StatementTrace();
+  /// The texts since the last call, in their order, with parameters as they are written.
+  std::vector<std::string> take();
 };
 
 }  // namespace stele::testing

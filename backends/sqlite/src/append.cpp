@@ -38,9 +38,9 @@ struct Row {
   std::optional<std::int64_t> source_no;
 };
 
-// One statement inserts up to 16 rows. The triggers make SQLite copy every page that a statement changes, so fewer
+// One statement inserts up to 64 rows. The triggers make SQLite copy every page that a statement changes, so fewer
 // statements halve the time of a batch; see docs/decisions/0003.
-constexpr std::array<std::size_t, 3> rows_per_statement{16, 4, 1};
+constexpr std::array<std::size_t, 4> rows_per_statement{64, 16, 4, 1};
 constexpr int event_columns_count = 28;
 
 std::string insert_events_sql(std::size_t rows) {
@@ -61,8 +61,12 @@ std::string insert_events_sql(std::size_t rows) {
 }
 
 const std::string& insert_events(std::size_t rows) {
-  static const std::array<std::string, 3> sql{insert_events_sql(16), insert_events_sql(4), insert_events_sql(1)};
-  return rows == 16 ? sql[0] : rows == 4 ? sql[1] : sql[2];
+  static const std::map<std::size_t, std::string> sql = [] {
+    std::map<std::size_t, std::string> made;
+    for (const std::size_t size : rows_per_statement) made.emplace(size, insert_events_sql(size));
+    return made;
+  }();
+  return sql.at(rows);
 }
 
 class Append {

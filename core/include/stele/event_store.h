@@ -76,8 +76,8 @@ class STELE_API EventStore final {
   // --- Reading
   // ---------------------------------------------------------------------------------------------------------
 
-  /// A missing stream reads as empty (G2). Events appended while reading are given too, unless `to` or `limit` ends
-  /// before.
+  /// A missing stream reads as empty (G2). Events that are appended while a page is still to be fetched are
+  /// given too.
   EventReader read_stream(StreamKey stream, StreamReadOptions options = {});
 
   /// The log by position (G7). Forwards, a reader that comes back with `after` = the last position it saw misses

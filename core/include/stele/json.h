@@ -13,7 +13,7 @@ namespace stele {
 ///
 /// The text is valid UTF-8 and valid JSON (RFC 8259), nested at most `limits::json_depth` deep, without U+0000 in any
 /// string (PostgreSQL cannot hold it), without lone surrogates, without a name twice in one object, and with numbers of
-/// at most `limits::json_number_digits` characters and exponent, smaller than 1e308. Every backend can keep these
+/// at most `limits::json_number_length` characters and exponent, smaller than 1e308. Every backend can keep these
 /// rules.
 class STELE_API Json {
  public:
@@ -21,6 +21,8 @@ class STELE_API Json {
 
   /// Validates. Throws invalid_argument that says what is wrong and at which byte.
   explicit Json(std::string text);
+  explicit Json(std::string_view text) : Json(std::string(text)) {}
+  explicit Json(const char* text) : Json(std::string(text)) {}
   explicit Json(const nlohmann::json& value);
 
   /// For text that a Json produced earlier, such as a column of the store: nothing is checked.

@@ -25,6 +25,6 @@ inline constexpr std::size_t events_per_append = 20'000;
 inline constexpr std::size_t streams_per_append = 1'000;  ///< Appended to and checked, together.
 
 inline constexpr std::size_t json_depth = 100;
-inline constexpr std::size_t json_number_digits = 1'000;
+inline constexpr std::size_t json_number_length = 1'000;
 
 }  // namespace stele::limits

@@ -50,11 +50,11 @@ struct MigrationStepInfo {
 };
 
 struct MigrateOptions {
-  std::optional<int> to;         ///< Stop when this number is current. 0: before the first (down only).
-  std::optional<int> steps;      ///< At most so many steps. Default: all for up, one for down.
+  std::optional<int> to{};       ///< Stop when this number is current. 0: before the first (down only).
+  std::optional<int> steps{};    ///< At most so many steps. Default: all for up, one for down.
   bool dry_run = false;          ///< Only say what would be done.
   bool allow_data_loss = false;  ///< Without it, down refuses a step that drops data (invalid_argument).
-  std::function<void(const MigrationStepInfo&)> on_step;  ///< Called after each step.
+  std::function<void(const MigrationStepInfo&)> on_step{};  ///< Called after each step.
 };
 
 /// Migrates one database. Safe for many processes at once: each step holds a lock of the database, and whoever comes

@@ -305,7 +305,7 @@ void nesting_of_json(Harness& harness) {
 
 void length_of_a_number(Harness& harness) {
   EventStore store = open_store(harness);
-  const std::string plain = "3." + std::string(limits::json_number_digits - 2, '7');
+  const std::string plain = "3." + std::string(limits::json_number_length - 2, '7');
   const std::string negative = "-" + plain.substr(0, plain.size() - 1);
   NewEvent given = event();
   given.data = json("[" + plain + "," + negative + "]");

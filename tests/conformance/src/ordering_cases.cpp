@@ -34,7 +34,7 @@ void positions_rise(Harness& harness) {
     last = result.last_position().value();
   }
   const std::vector<RecordedEvent> log = log_events(store);
-  EXPECT_EQ(log.size(), 73u);
+  ASSERT_EQ(log.size(), 73u);
   EXPECT_GE(log.front().position.value(), 1);
   EXPECT_EQ(log.back().position.value(), last);
   EXPECT_EQ(store.stats().last_position.value(), last);
@@ -52,6 +52,7 @@ void positions_follow_the_order_of_a_request(Harness& harness) {
   const std::vector<RecordedEvent> log = log_events(store);
   for (const RecordedEvent& event : log) order.push_back(event.stream.id + std::to_string(event.version.value()));
   EXPECT_EQ(order, (std::vector<std::string>{"z1", "z2", "z3", "a1", "a2", "a3", "m1", "m2", "m3"}));
+  ASSERT_EQ(log.size(), 9u);
   ASSERT_EQ(result.streams.size(), 3u);
   for (std::size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(result.streams[i].first_position, log[3 * i].position);

@@ -1,0 +1,26 @@
+// What main registers. Names are workload/side: floor (bare sqlite3), store (Stele) or soci.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+
+namespace stele::bench {
+
+/// How much work a run does.
+struct Scale {
+  bool quick = false;
+
+  std::size_t pick(std::size_t quickly, std::size_t fully) const noexcept { return quick ? quickly : fully; }
+};
+
+void register_append_benchmarks(const Scale& scale);
+void register_read_benchmarks(const Scale& scale);
+void register_soci_benchmarks(const Scale& scale);
+
+/// `largest`: events in the log at the last step, which goes up from 10,000 by factors of 10.
+void register_growth_benchmarks(const Scale& scale, std::size_t largest);
+
+/// Makes a store with `events` events at `path`, ten a stream, and leaves it there.
+void generate_store(const std::filesystem::path& path, std::size_t events);
+
+}  // namespace stele::bench

@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""Runs stele_bench, compares the store with its floors in pairs, prints a table, fails below the targets."""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+MIB = 1024 * 1024
+FSYNC_DELAY_US = 2000
+EXPORT_LIMIT = 64 * MIB
+EXPORT_GROWTH_LIMIT = 8 * MIB
+
+
+class Bench:
+    """The built programs, and how much work to do with them."""
+
+    def __init__(self, build_dir, quick, largest):
+        self.build_dir = build_dir.resolve()
+        self.quick = quick
+        self.largest = largest
+        self.data_dir = self.build_dir / "bench-data"
+        self.program = self.build_dir / "bench" / "stele_bench"
+        self.shim = self.build_dir / "bench" / "stele_fsync_delay.so"
+        self.cli = self.build_dir / "cli" / "stele"
+        for needed in (self.program, self.shim, self.cli):
+            if not needed.exists():
+                raise SystemExit(f"bench: {needed} is missing; build the targets stele_bench, stele_fsync_delay and stele_cli")
+        cache = (self.build_dir / "CMakeCache.txt").read_text(encoding="utf-8")
+        build_type = re.search(r"^CMAKE_BUILD_TYPE:\w+=(.*)$", cache, re.MULTILINE)
+        if build_type is None or build_type.group(1) not in ("Release", "RelWithDebInfo"):
+            raise SystemExit("bench: only an optimised build has anything to say; use the preset 'release'")
+
+    def run(self, pattern, repetitions, fsync_delay_us=0, interleave=True):
+        """Throughput of each repetition, by benchmark name; floor and store take turns in random order."""
+        output = self.data_dir / "result.json"
+        environment = dict(os.environ)
+        if fsync_delay_us:
+            environment["LD_PRELOAD"] = str(self.shim)
+            environment["STELE_FSYNC_DELAY_US"] = str(fsync_delay_us)
+        command = [str(self.program), f"--data_dir={self.data_dir}", f"--largest={self.largest}",
+                   f"--benchmark_filter=^({pattern})/", f"--benchmark_repetitions={repetitions}",
+                   f"--benchmark_enable_random_interleaving={'true' if interleave else 'false'}",
+                   f"--benchmark_out={output}", "--benchmark_out_format=json"]
+        if self.quick:
+            command.append("--quick")
+        print(f"  {pattern.replace('|', ', ')}{' with a slow fsync' if fsync_delay_us else ''} …", file=sys.stderr, flush=True)
+        done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            raise SystemExit(f"bench: {' '.join(command)} failed\n{done.stderr}")
+        runs = {}
+        for run in json.loads(output.read_text(encoding="utf-8"))["benchmarks"]:
+            if run["run_type"] != "iteration":
+                continue
+            if run.get("error_occurred"):
+                raise SystemExit(f"bench: {run['name']}: {run['error_message']}")
+            name = run["name"].split("/iterations:")[0]
+            runs.setdefault(name, []).append((run["repetition_index"], run))
+        if not runs:
+            raise SystemExit(f"bench: no benchmark is named {pattern}")
+        return {name: [run for _, run in sorted(found, key=lambda entry: entry[0])] for name, found in runs.items()}
+
+    def export_memory(self, events):
+        """Peak resident memory in bytes of `stele export` of a store with so many events."""
+        database = self.data_dir / f"export-{events}.db"
+        subprocess.run([str(self.program), f"--generate={events}", f"--database={database}"], check=True)
+        process = subprocess.Popen([str(self.cli), "--url", f"sqlite:{database}", "export"], stdout=subprocess.PIPE)
+        lines = 0
+        while chunk := process.stdout.read(MIB):
+            lines += chunk.count(b"\n")
+        # This child's own figures. It cannot be less than what this script had in memory when it started the child.
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0 or lines != events:
+            raise SystemExit(f"bench: export gave {lines} of {events} events, exit code {process.returncode}")
+        for suffix in ("", "-wal", "-shm"):
+            pathlib.Path(f"{database}{suffix}").unlink(missing_ok=True)
+        return usage.ru_maxrss * 1024
+
+
+def throughput(runs):
+    return [run["items_per_second"] for run in runs]
+
+
+def paired_ratio(numerators, denominators):
+    return statistics.median(n / d for n, d in zip(throughput(numerators), throughput(denominators), strict=True))
+
+
+def paired_cpu_ratio(floor, store):
+    """As paired_ratio(), of the processor's time: what the disk does not hide."""
+    return statistics.median(f["cpu_time"] / s["cpu_time"] for f, s in zip(floor, store, strict=True))
+
+
+def per_second(runs):
+    value = statistics.median(throughput(runs))
+    return f"{value / 1000:,.1f} k/s" if value >= 1000 else f"{value:,.0f} /s"
+
+
+class Table:
+    COLUMNS = ("workload", "floor", "store", "ratio", "target", "verdict")
+
+    def __init__(self, margin):
+        self.margin = margin
+        self.rows = []
+        self.failed = False
+
+    def verdict(self, value, target):
+        if target is None:
+            return "-"
+        if value >= target:
+            return "ok"
+        if value >= target * (1 - self.margin):
+            return "ok, within the margin"
+        self.failed = True
+        return "BELOW"
+
+    def ratio(self, workload, base, store, target=None):
+        value = paired_ratio(store, base)
+        text = "" if target is None else f"≥ {target:.2f}"
+        self.rows.append((workload, per_second(base), per_second(store), f"{value:.2f}", text, self.verdict(value, target)))
+
+    def cpu_ratio(self, workload, floor, store):
+        times = [f"{statistics.median(run['cpu_time'] for run in runs):,.0f} µs" for runs in (floor, store)]
+        self.rows.append((workload, *times, f"{paired_cpu_ratio(floor, store):.2f}", "", "-"))
+
+    def at_most(self, workload, floor, store, value, limit, unit):
+        verdict = "ok" if value < limit else "ABOVE"
+        self.failed = self.failed or value >= limit
+        self.rows.append((workload, floor, store, "", f"< {limit:g} {unit}", verdict))
+
+    def show(self):
+        widths = [max(len(row[i]) for row in [self.COLUMNS, *self.rows]) for i in range(len(self.COLUMNS))]
+        for row in [self.COLUMNS, tuple("-" * width for width in widths), *self.rows]:
+            cells = [cell.rjust(width) if 0 < i < 4 else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths))]
+            print("  ".join(cells).rstrip())
+
+
+def measure(bench, table):
+    repetitions = 9 if bench.quick else 25
+
+    for workload, title, target in (("append_1", "append 1 event", 0.85), ("append_100", "append 100 in a batch", 0.80),
+                                    ("read_stream_1000", "read a stream of 1,000", 0.80),
+                                    ("read_log", "read the whole log, 100 k events", 0.80)):
+        runs = bench.run(workload, repetitions)
+        table.ratio(title, runs[f"{workload}/floor"], runs[f"{workload}/store"], target)
+        if workload.startswith("append"):
+            table.cpu_ratio("  processor time alone", runs[f"{workload}/floor"], runs[f"{workload}/store"])
+
+    runs = bench.run("append_1000_and_read", max(5, repetitions // 3))
+    medians = {side: statistics.median(run["median_ms"] for run in runs[f"append_1000_and_read/{side}"])
+               for side in ("floor", "store")}
+    table.at_most("append 1,000 and read them back", f"{medians['floor']:.1f} ms", f"{medians['store']:.1f} ms",
+                  medians["store"], 10, "ms")
+
+    runs = bench.run("append_1|append_8_threads", max(5, repetitions // 3))
+    table.ratio("8 threads, 1 event each, this disk", runs["append_8_threads/floor"], runs["append_8_threads/store"])
+
+    slow = bench.run("append_1|append_8_threads", 3 if bench.quick else 9, fsync_delay_us=FSYNC_DELAY_US)
+    table.ratio("8 threads, 1 event each, fsync + 2 ms", slow["append_8_threads/floor"], slow["append_8_threads/store"])
+    table.ratio("  the same against one thread's store", slow["append_1/store"], slow["append_8_threads/store"], 5.0)
+
+    runs = bench.run("growth_append_1|growth_append_100", 3, interleave=False)
+    for workload, title in (("growth_append_1", "append 1"), ("growth_append_100", "append 100")):
+        smallest, target = 10_000, 0.75
+        size = smallest * 10
+        while size <= bench.largest:
+            # The floor's column is the store itself while its log is small.
+            table.ratio(f"{title} at {size:,} events, against 10,000", runs[f"{workload}/{smallest}/store"],
+                        runs[f"{workload}/{size}/store"], target)
+            table.ratio(f"  against the floor at {size:,}", runs[f"{workload}/{size}/floor"], runs[f"{workload}/{size}/store"])
+            size *= 10
+
+    for workload, title in (("soci_append_rows", "SOCI for the floor's INSERTs"), ("soci_read_rows", "SOCI for the floor's log")):
+        runs = bench.run(workload, 5)
+        table.ratio(title, runs[f"{workload}/floor"], runs[f"{workload}/soci"])
+
+    print("  memory of an export …", file=sys.stderr, flush=True)
+    small, large = 20_000, 200_000 if bench.quick else 1_000_000
+    small_peak, large_peak = bench.export_memory(small), bench.export_memory(large)
+    table.at_most(f"peak memory of an export of {large:,}", "", f"{large_peak / MIB:.1f} MiB", large_peak / MIB,
+                  EXPORT_LIMIT / MIB, "MiB")
+    table.at_most(f"  more than one of {small:,} takes", f"{small_peak / MIB:.1f} MiB", f"{large_peak / MIB:.1f} MiB",
+                  (large_peak - small_peak) / MIB, EXPORT_GROWTH_LIMIT / MIB, "MiB")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="bench/run.sh", description=__doc__)
+    parser.add_argument("build_dir", type=pathlib.Path, help="where an optimised build lies")
+    parser.add_argument("--quick", action="store_true", help="less work, a wider margin; under three minutes")
+    parser.add_argument("--largest", type=int, default=1_000_000, help="events in the log where the growth ends (%(default)s)")
+    arguments = parser.parse_args()
+
+    bench = Bench(arguments.build_dir, arguments.quick, arguments.largest)
+    table = Table(margin=0.10 if arguments.quick else 0.05)
+    started = time.monotonic()
+    shutil.rmtree(bench.data_dir, ignore_errors=True)
+    bench.data_dir.mkdir()
+    try:
+        measure(bench, table)
+    finally:  # What was measured before a failure is shown too.
+        shutil.rmtree(bench.data_dir, ignore_errors=True)
+        table.show()
+    print(f"\nMedians of paired runs; margin for noise {table.margin:.0%}; {time.monotonic() - started:.0f} s.")
+    return 1 if table.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

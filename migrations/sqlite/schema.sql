@@ -1,0 +1,269 @@
+-- The schema that the migrations make, for reading and for comparison; made by the test of it.
+
+CREATE TABLE commands (
+    command_no      INTEGER PRIMARY KEY,
+    tenant_no       INTEGER NOT NULL REFERENCES names (name_no),
+    source_no       INTEGER NOT NULL REFERENCES names (name_no),
+    request_id      TEXT NOT NULL
+                    CHECK (request_id <> '' AND length(CAST(request_id AS BLOB)) <= 255
+                           AND instr(CAST(request_id AS BLOB), x'00') = 0),
+    command_id      BLOB NOT NULL UNIQUE CHECK (length(command_id) = 16),
+    command_type_no INTEGER NOT NULL REFERENCES names (name_no),
+    stream_type_no  INTEGER REFERENCES names (name_no),
+    stream_id       TEXT CHECK (stream_id <> '' AND length(CAST(stream_id AS BLOB)) <= 255),
+    actor_type      TEXT CHECK (actor_type = 'user' OR actor_type = 'service' OR actor_type = 'agent' OR actor_type = 'system'),
+    actor_id        TEXT CHECK (actor_id <> '' AND length(CAST(actor_id AS BLOB)) <= 255),
+    channel         TEXT CHECK (channel = 'ui' OR channel = 'api' OR channel = 'import' OR channel = 'webhook' OR channel = 'system'),
+    data            TEXT CHECK (data IS NULL OR (json_valid(data) AND (json_type(data) = 'object' OR json_type(data) = 'array'))),
+    fingerprint     BLOB NOT NULL CHECK (length(fingerprint) = 32),
+    outcome         TEXT NOT NULL CHECK (json_valid(outcome)),
+    recorded_at     INTEGER NOT NULL,
+    UNIQUE (tenant_no, source_no, request_id),
+    CHECK ((actor_type IS NULL) = (actor_id IS NULL)),
+    CHECK ((stream_type_no IS NULL) = (stream_id IS NULL))
+) STRICT;
+
+CREATE TABLE event_attributes (
+    global_position INTEGER NOT NULL REFERENCES events (global_position),
+    name_no         INTEGER NOT NULL REFERENCES names (name_no),
+    value           TEXT NOT NULL
+                    CHECK (value <> '' AND length(CAST(value AS BLOB)) <= 255 AND instr(CAST(value AS BLOB), x'00') = 0),
+    PRIMARY KEY (global_position, name_no)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (
+    global_position  INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream_no        INTEGER NOT NULL REFERENCES streams (stream_no),
+    stream_version   INTEGER NOT NULL CHECK (stream_version >= 1),
+    tenant_no        INTEGER NOT NULL,
+    stream_type_no   INTEGER NOT NULL,
+    event_id         BLOB NOT NULL CHECK (length(event_id) = 16),
+    event_type_no    INTEGER NOT NULL REFERENCES names (name_no),
+    event_version    INTEGER NOT NULL DEFAULT 1 CHECK (event_version BETWEEN 1 AND 2147483647),
+    occurred_at      INTEGER NOT NULL CHECK (occurred_at BETWEEN -62135596800000000 AND 253402300799999999),
+    recorded_at      INTEGER NOT NULL,
+    valid_from       INTEGER CHECK (valid_from BETWEEN -62135596800000000 AND 253402300799999999),
+    valid_to         INTEGER CHECK (valid_to BETWEEN -62135596800000000 AND 253402300799999999),
+    actor_type       TEXT CHECK (actor_type = 'user' OR actor_type = 'service' OR actor_type = 'agent' OR actor_type = 'system'),
+    actor_id         TEXT CHECK (actor_id <> '' AND length(CAST(actor_id AS BLOB)) <= 255),
+    source_no        INTEGER REFERENCES names (name_no),
+    channel          TEXT CHECK (channel = 'ui' OR channel = 'api' OR channel = 'import' OR channel = 'webhook' OR channel = 'system'),
+    command_no       INTEGER REFERENCES commands (command_no),
+    idempotency_key  TEXT CHECK (idempotency_key <> '' AND length(CAST(idempotency_key AS BLOB)) <= 255),
+    causation_id     BLOB CHECK (length(causation_id) = 16),
+    correlation_id   BLOB CHECK (length(correlation_id) = 16),
+    redaction_level  TEXT NOT NULL DEFAULT 'none' CHECK (redaction_level = 'none' OR redaction_level = 'partial' OR redaction_level = 'full'),
+    contains_secrets INTEGER NOT NULL DEFAULT 0 CHECK (contains_secrets IN (0, 1)),
+    attribute_count  INTEGER NOT NULL DEFAULT 0 CHECK (attribute_count >= 0),
+    data             TEXT NOT NULL CHECK (json_valid(data) AND (json_type(data) = 'object' OR json_type(data) = 'array')),
+    metadata         TEXT CHECK (metadata IS NULL OR (json_valid(metadata) AND json_type(metadata) = 'object')),
+    policy_context   TEXT CHECK (policy_context IS NULL OR (json_valid(policy_context) AND json_type(policy_context) = 'object')),
+    model_context    TEXT CHECK (model_context IS NULL OR (json_valid(model_context) AND json_type(model_context) = 'object')),
+    display          TEXT CHECK (display IS NULL OR (json_valid(display) AND json_type(display) = 'object')),
+    CHECK (valid_to > valid_from),
+    CHECK ((actor_type IS NULL) = (actor_id IS NULL))
+) STRICT;
+
+CREATE TABLE names (
+    name_no INTEGER PRIMARY KEY,
+    name    TEXT NOT NULL UNIQUE
+            CHECK (name <> '' AND length(CAST(name AS BLOB)) <= 128 AND instr(CAST(name AS BLOB), x'00') = 0)
+) STRICT;
+
+CREATE TABLE projection_offsets (
+    projection_name TEXT NOT NULL CHECK (projection_name <> '' AND length(CAST(projection_name AS BLOB)) <= 128),
+    tenant_no       INTEGER NOT NULL REFERENCES names (name_no),
+    last_position   INTEGER NOT NULL DEFAULT 0 CHECK (last_position >= 0),
+    updated_at      INTEGER NOT NULL,
+    PRIMARY KEY (projection_name, tenant_no)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE snapshots (
+    snapshot_id      BLOB NOT NULL UNIQUE CHECK (length(snapshot_id) = 16),
+    stream_no        INTEGER NOT NULL REFERENCES streams (stream_no),
+    stream_version   INTEGER NOT NULL CHECK (stream_version >= 1),
+    snapshot_version INTEGER NOT NULL DEFAULT 1 CHECK (snapshot_version BETWEEN 1 AND 2147483647),
+    recorded_at      INTEGER NOT NULL,
+    state            TEXT NOT NULL CHECK (json_valid(state)),
+    metadata         TEXT CHECK (metadata IS NULL OR json_valid(metadata)),
+    PRIMARY KEY (stream_no, stream_version)
+) STRICT;
+
+CREATE TABLE streams (
+    stream_no        INTEGER PRIMARY KEY,
+    tenant_no        INTEGER NOT NULL REFERENCES names (name_no),
+    stream_type_no   INTEGER NOT NULL REFERENCES names (name_no),
+    stream_id        TEXT NOT NULL
+                     CHECK (stream_id <> '' AND length(CAST(stream_id AS BLOB)) <= 255
+                            AND instr(CAST(stream_id AS BLOB), x'00') = 0),
+    version          INTEGER NOT NULL CHECK (version >= 1),
+    created_at       INTEGER NOT NULL,
+    last_recorded_at INTEGER NOT NULL CHECK (last_recorded_at >= created_at),
+    UNIQUE (tenant_no, stream_type_no, stream_id)
+) STRICT;
+
+CREATE INDEX commands_stream ON commands (tenant_no, stream_type_no, stream_id) WHERE stream_id IS NOT NULL;
+
+CREATE INDEX event_attributes_value ON event_attributes (name_no, value, global_position);
+
+CREATE INDEX events_causation ON events (causation_id) WHERE causation_id IS NOT NULL;
+
+CREATE INDEX events_correlation ON events (correlation_id) WHERE correlation_id IS NOT NULL;
+
+CREATE UNIQUE INDEX events_event_id ON events (event_id);
+
+CREATE UNIQUE INDEX events_idempotency ON events (stream_no, idempotency_key) WHERE idempotency_key IS NOT NULL;
+
+CREATE INDEX events_occurred ON events (occurred_at);
+
+CREATE UNIQUE INDEX events_stream ON events (stream_no, stream_version);
+
+CREATE INDEX events_stream_type ON events (stream_type_no);
+
+CREATE INDEX events_tenant ON events (tenant_no) WHERE tenant_no <> 1;
+
+CREATE INDEX events_type ON events (event_type_no);
+
+CREATE INDEX snapshots_recorded ON snapshots (recorded_at);
+
+CREATE TRIGGER commands_no_delete BEFORE DELETE ON commands
+BEGIN
+    SELECT RAISE(ABORT, 'commands are append-only: DELETE refused');
+END;
+
+CREATE TRIGGER commands_no_replace BEFORE INSERT ON commands
+WHEN EXISTS (SELECT 1 FROM commands WHERE command_no = NEW.command_no)
+    OR EXISTS (SELECT 1 FROM commands WHERE command_id = NEW.command_id)
+    OR EXISTS (SELECT 1 FROM commands WHERE tenant_no = NEW.tenant_no AND source_no = NEW.source_no
+                                        AND request_id = NEW.request_id)
+BEGIN
+    SELECT RAISE(ABORT, 'commands are append-only: this command exists');
+END;
+
+CREATE TRIGGER commands_no_update BEFORE UPDATE ON commands
+BEGIN
+    SELECT RAISE(ABORT, 'commands are append-only: UPDATE refused');
+END;
+
+CREATE TRIGGER event_attributes_no_delete BEFORE DELETE ON event_attributes
+BEGIN
+    SELECT RAISE(ABORT, 'events are append-only: DELETE of their attributes refused');
+END;
+
+CREATE TRIGGER event_attributes_no_replace BEFORE INSERT ON event_attributes
+WHEN EXISTS (SELECT 1 FROM event_attributes WHERE global_position = NEW.global_position AND name_no = NEW.name_no)
+    OR (SELECT count(*) FROM event_attributes WHERE global_position = NEW.global_position)
+       >= (SELECT attribute_count FROM events WHERE global_position = NEW.global_position)
+BEGIN
+    SELECT RAISE(ABORT, 'events are append-only: this event has its attributes');
+END;
+
+CREATE TRIGGER event_attributes_no_update BEFORE UPDATE ON event_attributes
+BEGIN
+    SELECT RAISE(ABORT, 'events are append-only: UPDATE of their attributes refused');
+END;
+
+CREATE TRIGGER events_no_delete BEFORE DELETE ON events
+BEGIN
+    SELECT RAISE(ABORT, 'events are append-only: DELETE refused');
+END;
+
+CREATE TRIGGER events_no_replace BEFORE INSERT ON events
+WHEN EXISTS (SELECT 1 FROM events WHERE global_position = NEW.global_position)
+    OR EXISTS (SELECT 1 FROM events WHERE event_id = NEW.event_id)
+    OR EXISTS (SELECT 1 FROM events WHERE stream_no = NEW.stream_no AND stream_version = NEW.stream_version)
+    OR EXISTS (SELECT 1 FROM events WHERE stream_no = NEW.stream_no AND idempotency_key = NEW.idempotency_key)
+BEGIN
+    SELECT RAISE(ABORT, 'events are append-only: this event exists');
+END;
+
+CREATE TRIGGER events_no_update BEFORE UPDATE ON events
+BEGIN
+    SELECT RAISE(ABORT, 'events are append-only: UPDATE refused');
+END;
+
+CREATE TRIGGER names_no_delete BEFORE DELETE ON names
+BEGIN
+    SELECT RAISE(ABORT, 'names are never deleted');
+END;
+
+CREATE TRIGGER names_no_replace BEFORE INSERT ON names
+WHEN EXISTS (SELECT 1 FROM names WHERE name_no = NEW.name_no) OR EXISTS (SELECT 1 FROM names WHERE name = NEW.name)
+BEGIN
+    SELECT RAISE(ABORT, 'names are never replaced');
+END;
+
+CREATE TRIGGER names_no_update BEFORE UPDATE ON names
+BEGIN
+    SELECT RAISE(ABORT, 'names never change');
+END;
+
+CREATE TRIGGER streams_no_delete BEFORE DELETE ON streams
+BEGIN
+    SELECT RAISE(ABORT, 'streams are never deleted');
+END;
+
+CREATE TRIGGER streams_no_replace BEFORE INSERT ON streams
+WHEN EXISTS (SELECT 1 FROM streams WHERE stream_no = NEW.stream_no)
+    OR EXISTS (SELECT 1 FROM streams WHERE tenant_no = NEW.tenant_no AND stream_type_no = NEW.stream_type_no
+                                       AND stream_id = NEW.stream_id)
+BEGIN
+    SELECT RAISE(ABORT, 'streams are never replaced');
+END;
+
+CREATE TRIGGER streams_only_forwards BEFORE UPDATE ON streams
+WHEN NEW.version <= OLD.version OR NEW.last_recorded_at < OLD.last_recorded_at OR NEW.stream_no <> OLD.stream_no
+    OR NEW.tenant_no <> OLD.tenant_no OR NEW.stream_type_no <> OLD.stream_type_no OR NEW.stream_id <> OLD.stream_id
+    OR NEW.created_at <> OLD.created_at
+BEGIN
+    SELECT RAISE(ABORT, 'streams only move forwards: UPDATE refused');
+END;
+
+CREATE VIEW event_log AS
+SELECT
+    e.global_position,
+    tenant.name AS tenant_id,
+    stream_type.name AS stream_type,
+    s.stream_id,
+    e.stream_version,
+    lower(substr(hex(e.event_id), 1, 8) || '-' || substr(hex(e.event_id), 9, 4) || '-' || substr(hex(e.event_id), 13, 4)
+          || '-' || substr(hex(e.event_id), 17, 4) || '-' || substr(hex(e.event_id), 21)) AS event_id,
+    event_type.name AS event_type,
+    e.event_version,
+    strftime('%Y-%m-%dT%H:%M:%S', e.occurred_at / 1000000 - (e.occurred_at % 1000000 < 0), 'unixepoch')
+        || printf('.%06dZ', (e.occurred_at % 1000000 + 1000000) % 1000000) AS occurred_at,
+    strftime('%Y-%m-%dT%H:%M:%S', e.recorded_at / 1000000, 'unixepoch')
+        || printf('.%06dZ', e.recorded_at % 1000000) AS recorded_at,
+    CASE WHEN e.valid_from IS NOT NULL THEN
+        strftime('%Y-%m-%dT%H:%M:%S', e.valid_from / 1000000 - (e.valid_from % 1000000 < 0), 'unixepoch')
+        || printf('.%06dZ', (e.valid_from % 1000000 + 1000000) % 1000000) END AS valid_from,
+    CASE WHEN e.valid_to IS NOT NULL THEN
+        strftime('%Y-%m-%dT%H:%M:%S', e.valid_to / 1000000 - (e.valid_to % 1000000 < 0), 'unixepoch')
+        || printf('.%06dZ', (e.valid_to % 1000000 + 1000000) % 1000000) END AS valid_to,
+    e.actor_type,
+    e.actor_id,
+    source.name AS source,
+    e.channel,
+    command_source.name AS command_source,
+    c.request_id,
+    e.idempotency_key,
+    lower(hex(e.causation_id)) AS causation_id,
+    lower(hex(e.correlation_id)) AS correlation_id,
+    e.redaction_level,
+    e.contains_secrets,
+    e.data,
+    e.metadata,
+    e.policy_context,
+    e.model_context,
+    e.display,
+    CASE WHEN e.attribute_count > 0 THEN
+        (SELECT json_group_object(n.name, a.value) FROM event_attributes AS a JOIN names AS n ON n.name_no = a.name_no
+         WHERE a.global_position = e.global_position) END AS attributes
+FROM events AS e
+JOIN streams AS s ON s.stream_no = e.stream_no
+JOIN names AS tenant ON tenant.name_no = e.tenant_no
+JOIN names AS stream_type ON stream_type.name_no = e.stream_type_no
+JOIN names AS event_type ON event_type.name_no = e.event_type_no
+LEFT JOIN names AS source ON source.name_no = e.source_no
+LEFT JOIN commands AS c ON c.command_no = e.command_no
+LEFT JOIN names AS command_source ON command_source.name_no = c.source_no;

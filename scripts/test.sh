@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs all tests: optimised, under AddressSanitizer with UndefinedBehaviorSanitizer, and
+# under ThreadSanitizer; then the benchmarks against their floors.
+#
+#   scripts/test.sh             everything
+#   scripts/test.sh release     one of: format release asan tsan bench
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+steps=("$@")
+[ "${#steps[@]}" -gt 0 ] || steps=(format release asan tsan bench)
+jobs=$(nproc)
+
+scripts/install_packages.sh test
+export CTEST_OUTPUT_ON_FAILURE=1
+
+build() {
+  local preset=$1
+  echo "== Building $preset"
+  local launcher=()
+  if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+  cmake --preset "$preset" "${launcher[@]}" >/dev/null
+  cmake --build --preset "$preset" -j "$jobs" | tail -n 1
+}
+
+say_what_is_not_tested() {
+  if [ -z "${STELE_TEST_MSSQL_URL:-}" ]; then
+    echo "!! SQL Server was NOT tested: there is no such backend yet"
+  fi
+  echo "!! PostgreSQL was NOT tested: there is no such backend yet"
+}
+
+for step in "${steps[@]}"; do
+  case "$step" in
+    format)
+      echo "== Checking the format"
+      git ls-files '*.h' '*.cpp' | xargs clang-format --dry-run --Werror
+      ;;
+    release | dev)
+      build "$step"
+      echo "== Testing $step"
+      ctest --preset "$step" -j "$jobs"
+      ;;
+    asan)
+      build asan
+      echo "== Testing under AddressSanitizer and UndefinedBehaviorSanitizer"
+      ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 ctest --preset asan -j "$jobs" -LE slow
+      ;;
+    tsan)
+      build tsan
+      echo "== Testing under ThreadSanitizer"
+      TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 ctest --preset tsan -j "$jobs" -LE slow
+      ;;
+    bench)
+      build release
+      echo "== Benchmarks"
+      bench/run.sh --quick build/release
+      ;;
+    *)
+      echo "usage: $0 [format|release|asan|tsan|bench]…" >&2
+      exit 2
+      ;;
+  esac
+done
+say_what_is_not_tested

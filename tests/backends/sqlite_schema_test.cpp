@@ -1,0 +1,81 @@
+// migrations/sqlite/schema.sql is what the migrations make. STELE_UPDATE_SCHEMA=1 writes it anew.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "sqlite_file.h"
+#include "stele/driver/driver.h"
+#include "stele/migrate.h"
+#include "stele/sqlite.h"
+
+namespace stele::testing {
+namespace {
+
+std::unique_ptr<driver::Driver> open_file(const std::filesystem::path& file) {
+  Registry registry;
+  sqlite::register_driver(registry);
+  return registry.open(Url::parse("sqlite://" + file.string()), DriverOptions{.create = true});
+}
+
+std::string read_file(const std::string& name) {
+  std::ifstream in(name, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+constexpr const char* header =
+    "-- The schema that the migrations make, for reading and for comparison; made by the test of it.\n\n";
+
+TEST(SqliteSchema, FileIsWhatTheMigrationsMake) {
+  const TemporaryDirectory directory;
+  const auto driver = open_file(directory.file("schema.db"));
+  Migrator(*driver->migrations()).up();
+  const std::string schema = header + driver->migrations()->dump_schema();
+  if (const char* update = std::getenv("STELE_UPDATE_SCHEMA"); update != nullptr && std::string(update) == "1") {
+    std::ofstream(STELE_SQLITE_SCHEMA, std::ios::binary) << schema;
+  }
+  EXPECT_EQ(read_file(STELE_SQLITE_SCHEMA), schema)
+      << "run this test with STELE_UPDATE_SCHEMA=1 and look at the difference";
+}
+
+TEST(SqliteSchema, FileMakesTheSameSchema) {
+  const TemporaryDirectory directory;
+  const auto migrated = open_file(directory.file("migrated.db"));
+  Migrator(*migrated->migrations()).up();
+  SqliteConnection plain(directory.file("plain.db"));
+  ASSERT_EQ(plain.execute(read_file(STELE_SQLITE_SCHEMA)), "");
+  EXPECT_EQ(open_file(directory.file("plain.db"))->migrations()->dump_schema(), migrated->migrations()->dump_schema());
+}
+
+TEST(SqliteSchema, DriftShows) {
+  const TemporaryDirectory directory;
+  const auto driver = open_file(directory.file("schema.db"));
+  Migrator(*driver->migrations()).up();
+  const std::string before = driver->migrations()->dump_schema();
+  ASSERT_EQ(SqliteConnection(directory.file("schema.db")).execute("CREATE INDEX mine ON events (actor_id)"), "");
+  EXPECT_NE(driver->migrations()->dump_schema(), before);
+  ASSERT_EQ(SqliteConnection(directory.file("schema.db")).execute("DROP INDEX mine"), "");
+  EXPECT_EQ(driver->migrations()->dump_schema(), before);
+}
+
+// Down to nothing and up again makes the same, and down leaves nothing of ours behind.
+TEST(SqliteSchema, DownAndUpAgainIsTheSame) {
+  const TemporaryDirectory directory;
+  const auto driver = open_file(directory.file("schema.db"));
+  Migrator migrator(*driver->migrations());
+  migrator.up();
+  const std::string before = driver->migrations()->dump_schema();
+  MigrateOptions all;
+  all.to = 0;
+  all.allow_data_loss = true;
+  migrator.down(all);
+  EXPECT_EQ(driver->migrations()->dump_schema(), "");
+  migrator.up();
+  EXPECT_EQ(driver->migrations()->dump_schema(), before);
+}
+
+}  // namespace
+}  // namespace stele::testing
