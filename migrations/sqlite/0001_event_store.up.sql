@@ -26,8 +26,8 @@ CREATE TABLE streams (
                      CHECK (stream_id <> '' AND length(CAST(stream_id AS BLOB)) <= 255
                             AND instr(CAST(stream_id AS BLOB), x'00') = 0),
     version          INTEGER NOT NULL CHECK (version >= 1),
-    created_at       INTEGER NOT NULL,
-    last_recorded_at INTEGER NOT NULL CHECK (last_recorded_at >= created_at),
+    created_at       INTEGER NOT NULL CHECK (created_at BETWEEN -62135596800000000 AND 253402300799999999),
+    last_recorded_at INTEGER NOT NULL CHECK (last_recorded_at BETWEEN created_at AND 253402300799999999),
     UNIQUE (tenant_no, stream_type_no, stream_id)
 ) STRICT;
 
@@ -48,7 +48,7 @@ CREATE TABLE commands (
     data            TEXT CHECK (data IS NULL OR (json_valid(data) AND (json_type(data) = 'object' OR json_type(data) = 'array'))),
     fingerprint     BLOB NOT NULL CHECK (length(fingerprint) = 32),
     outcome         TEXT NOT NULL CHECK (json_valid(outcome)),
-    recorded_at     INTEGER NOT NULL,
+    recorded_at     INTEGER NOT NULL CHECK (recorded_at BETWEEN -62135596800000000 AND 253402300799999999),
     UNIQUE (tenant_no, source_no, request_id),
     CHECK ((actor_type IS NULL) = (actor_id IS NULL)),
     CHECK ((stream_type_no IS NULL) = (stream_id IS NULL))
@@ -65,7 +65,7 @@ CREATE TABLE events (
     event_type_no    INTEGER NOT NULL REFERENCES names (name_no),
     event_version    INTEGER NOT NULL DEFAULT 1 CHECK (event_version BETWEEN 1 AND 2147483647),
     occurred_at      INTEGER NOT NULL CHECK (occurred_at BETWEEN -62135596800000000 AND 253402300799999999),
-    recorded_at      INTEGER NOT NULL,
+    recorded_at      INTEGER NOT NULL CHECK (recorded_at BETWEEN -62135596800000000 AND 253402300799999999),
     valid_from       INTEGER CHECK (valid_from BETWEEN -62135596800000000 AND 253402300799999999),
     valid_to         INTEGER CHECK (valid_to BETWEEN -62135596800000000 AND 253402300799999999),
     actor_type       TEXT CHECK (actor_type = 'user' OR actor_type = 'service' OR actor_type = 'agent' OR actor_type = 'system'),
@@ -240,8 +240,12 @@ SELECT
     command_source.name AS command_source,
     c.request_id,
     e.idempotency_key,
-    lower(hex(e.causation_id)) AS causation_id,
-    lower(hex(e.correlation_id)) AS correlation_id,
+    CASE WHEN e.causation_id IS NOT NULL THEN
+        lower(substr(hex(e.causation_id), 1, 8) || '-' || substr(hex(e.causation_id), 9, 4) || '-' || substr(hex(e.causation_id), 13, 4)
+          || '-' || substr(hex(e.causation_id), 17, 4) || '-' || substr(hex(e.causation_id), 21)) END AS causation_id,
+    CASE WHEN e.correlation_id IS NOT NULL THEN
+        lower(substr(hex(e.correlation_id), 1, 8) || '-' || substr(hex(e.correlation_id), 9, 4) || '-' || substr(hex(e.correlation_id), 13, 4)
+          || '-' || substr(hex(e.correlation_id), 17, 4) || '-' || substr(hex(e.correlation_id), 21)) END AS correlation_id,
     e.redaction_level,
     e.contains_secrets,
     e.data,

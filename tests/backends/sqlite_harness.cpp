@@ -135,6 +135,11 @@ std::vector<RawScript> SqliteFileHarness::corruptions() {
       without_trigger("a version skipped", "events_no_update",
                       "UPDATE events SET stream_version = stream_version + 10 WHERE global_position = "
                       "(SELECT max(global_position) FROM events)"),
+      without_trigger("a recorded time that is no time", "events_no_update",
+                      "PRAGMA ignore_check_constraints = ON; "
+                      "UPDATE events SET recorded_at = 9223372036854775807 WHERE global_position = 3"),
+      {"a trigger that is not Stele's",
+       {"CREATE TRIGGER helpful AFTER INSERT ON events BEGIN UPDATE sqlite_sequence SET seq = seq + 1; END"}},
       without_trigger("an event deleted in the middle of its stream", "events_no_delete",
                       "DELETE FROM events WHERE global_position = 3"),
       without_trigger("the last event deleted", "events_no_delete",

@@ -175,6 +175,15 @@ TEST_F(SqliteOpen, NamesWithEveryKindOfCharacter) {
   }
 }
 
+TEST_F(SqliteOpen, SlashesAtTheBeginningOfAPathAreNoHost) {
+  open_store(url("slashes.db"), true);
+  const std::string path = directory_.file("slashes.db").string();
+  ASSERT_EQ(path.front(), '/');
+  for (const char* more : {"", "/", "//"}) {
+    EXPECT_EQ(open_store("sqlite://" + (more + path)).stats().events, 0) << more;
+  }
+}
+
 TEST_F(SqliteOpen, TheFileSaysWhoseItIs) {
   open_store(url("a.db"), true);
   EXPECT_EQ(SqliteConnection(directory_.file("a.db")).rows("PRAGMA application_id"),

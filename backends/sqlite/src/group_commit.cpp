@@ -1,6 +1,7 @@
 #include "group_commit.h"
 
 #include <algorithm>
+#include <array>
 #include <new>
 
 #include "append.h"
@@ -25,12 +26,11 @@ void run_together(Session& session, LogEnd& log_end, std::span<const driver::Pre
   }
 }
 
-/// Each in a transaction of its own.
+/// Each in a transaction of its own, none waiting for locks behind the deadline.
 void run_apart(Session& session, std::span<const driver::PreparedAppend> appends, std::vector<AppendAnswer>& answers) {
   for (const driver::PreparedAppend& append : appends) {
     AppendAnswer answer;
     try {
-      session.restart_deadline();
       Transaction transaction(session, Transaction::Kind::write);
       LogEnd log_end(session);
       answer.result = append_in_transaction(session, log_end, append);
@@ -49,6 +49,7 @@ void run_apart(Session& session, std::span<const driver::PreparedAppend> appends
 std::vector<AppendAnswer> GroupCommit::append(std::span<const driver::PreparedAppend> appends) {
   Ticket ticket;
   ticket.appends = appends;
+  ticket.answers.reserve(appends.size());  // So that nothing can fail between a commit and its answer.
   ticket.deadline = steady_clock::now() + busy_timeout_;
   std::unique_lock lock(mutex_);
   waiting_.push_back(&ticket);
@@ -75,9 +76,12 @@ void GroupCommit::wait_for_company(std::unique_lock<std::mutex>& lock) {
 void GroupCommit::lead(std::unique_lock<std::mutex>& lock, Ticket& own) {
   leading_ = true;
   wait_for_company(lock);
-  const auto count = static_cast<std::ptrdiff_t>(std::min(waiting_.size(), max_group));
-  const std::vector<Ticket*> group(waiting_.begin(), waiting_.begin() + count);
-  waiting_.erase(waiting_.begin(), waiting_.begin() + count);
+  // Not in a vector: without memory for it, everybody would wait for ever.
+  std::array<Ticket*, max_group> tickets{};
+  const std::span<Ticket*> group(tickets.data(), std::min(waiting_.size(), max_group));
+  const auto last = waiting_.begin() + static_cast<std::ptrdiff_t>(group.size());
+  std::copy(waiting_.begin(), last, group.begin());
+  waiting_.erase(waiting_.begin(), last);
   lock.unlock();
 
   const auto start = steady_clock::now();
@@ -88,24 +92,29 @@ void GroupCommit::lead(std::unique_lock<std::mutex>& lock, Ticket& own) {
   last_commit_ = took;
   expected_company_ = group.size() + waiting_.size();
   const auto now = steady_clock::now();
-  std::vector<Ticket*> again;
-  for (Ticket* ticket : group) {
+  for (auto at = group.rbegin(); at != group.rend(); ++at) {
+    Ticket* ticket = *at;
     // The lock was held by another process for all of the leader's time; who came later still has time left.
     const bool busy = ticket->error && ticket->error->code() == ErrorCode::busy && ticket->answers.empty();
-    if (busy && ticket != &own && ticket->deadline > now) {
-      ticket->error.reset();
-      again.push_back(ticket);
-      continue;
-    }
+    if (busy && ticket != &own && ticket->deadline > now && wait_again(*ticket)) continue;
     ticket->done = true;
     if (ticket != &own) ticket->changed.notify_one();
   }
-  waiting_.insert(waiting_.begin(), again.begin(), again.end());
   leading_ = false;
   if (!waiting_.empty()) waiting_.front()->changed.notify_one();
 }
 
-void GroupCommit::execute(const std::vector<Ticket*>& group) {
+bool GroupCommit::wait_again(Ticket& ticket) noexcept {
+  try {
+    waiting_.push_front(&ticket);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  ticket.error.reset();
+  return true;
+}
+
+void GroupCommit::execute(std::span<Ticket* const> group) {
   const auto fail_all = [&](const Error& error) {
     for (Ticket* ticket : group) {
       ticket->answers.clear();
@@ -113,8 +122,10 @@ void GroupCommit::execute(const std::vector<Ticket*>& group) {
     }
   };
   try {
-    SessionPool::Lease session = writers_.lease(steady_clock::now() + busy_timeout_);
-    session->restart_deadline();
+    // Who came first has the least time left.
+    const steady_clock::time_point deadline = group.front()->deadline;
+    SessionPool::Lease session = writers_.lease(deadline);
+    session->wait_until(deadline);
     bool all_written = false;
     try {
       Transaction transaction(*session, Transaction::Kind::write);

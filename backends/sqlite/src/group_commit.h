@@ -42,7 +42,9 @@ class GroupCommit {
 
   void lead(std::unique_lock<std::mutex>& lock, Ticket& own);
   void wait_for_company(std::unique_lock<std::mutex>& lock);
-  void execute(const std::vector<Ticket*>& group);
+  void execute(std::span<Ticket* const> group);
+  /// Puts it in front of those that wait. False without memory for that.
+  bool wait_again(Ticket& ticket) noexcept;
 
   SessionPool& writers_;
   const std::chrono::milliseconds busy_timeout_;

@@ -92,6 +92,14 @@ Uuid Statement::uuid(int column) const noexcept {
   return Uuid(bytes);
 }
 
+Timestamp Statement::time(int column) const {
+  try {
+    return Timestamp::from_micros(int64(column));
+  } catch (const Error&) {
+    throw make_error(ErrorCode::corrupt, "a column holds a time outside the years 1 to 9999");
+  }
+}
+
 void run_script(sqlite3* db, std::string_view script, std::string_view what) {
   const char* at = script.data();
   const char* const end = at + script.size();

@@ -52,7 +52,7 @@ class Statement {
   std::string_view text(int column) const noexcept;  ///< Valid until the next step or reset.
   std::string_view blob(int column) const noexcept;  ///< Likewise.
   Uuid uuid(int column) const noexcept;
-  Timestamp time(int column) const { return Timestamp::from_micros(int64(column)); }
+  Timestamp time(int column) const;  ///< Throws corrupt for a number that is no time.
 
  private:
   sqlite3* db_;

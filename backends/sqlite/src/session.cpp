@@ -17,7 +17,8 @@ using std::chrono::steady_clock;
 std::string open_uri(const Settings& settings) {
   if (settings.in_memory()) return ":memory:";
   static constexpr char digits[] = "0123456789ABCDEF";
-  std::string uri = "file:";
+  // With an empty authority, so that two slashes at a path's beginning do not make its first folder a host.
+  std::string uri = settings.path.starts_with('/') ? "file://" : "file:";
   for (const char c : settings.path) {
     const auto byte = static_cast<unsigned char>(c);
     const bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '/' ||
@@ -56,7 +57,8 @@ void execute(sqlite3* db, const char* sql) {
 }  // namespace
 
 Session::Session(const Settings& settings, Role role)
-    : busy_timeout_(settings.busy_timeout),
+    : in_memory_(settings.in_memory()),
+      busy_timeout_(settings.busy_timeout),
       deadline_(steady_clock::now() + settings.busy_timeout),
       connection_(checked_uri(settings)),
       names_(*this) {
@@ -69,15 +71,26 @@ Session::Session(const Settings& settings, Role role)
   execute(db, role == Role::writer ? "PRAGMA cache_size = -16000" : "PRAGMA cache_size = -8000");
   if (role == Role::writer) {
     if (!settings.in_memory()) {
-      // Switching to WAL needs the file for a moment alone, and SQLite does not always call the busy handler for it.
-      while (sqlite3_exec(db, "PRAGMA journal_mode = WAL", nullptr, nullptr, nullptr) != SQLITE_OK) {
-        if ((sqlite3_extended_errcode(db) & 0xFF) != SQLITE_BUSY || wait_for_lock(this, 10) == 0)
-          throw_error(db, "open");
-      }
+      switch_to_wal();
     }
     execute(db, ("PRAGMA synchronous = " + settings.synchronous).c_str());
   } else {
     execute(db, "PRAGMA query_only = ON");
+  }
+}
+
+// Switching needs the file for a moment alone, and SQLite does not always call the busy handler for it. Where WAL is
+// not possible, such as on a network share, SQLite says nothing and keeps the old mode.
+void Session::switch_to_wal() {
+  for (;;) {
+    try {
+      Statement query(handle(), "PRAGMA journal_mode = WAL", false);
+      if (query.step() && query.text(0) == "wal") return;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::busy || wait_for_lock(this, 10) == 0) throw;
+      continue;
+    }
+    throw make_error(ErrorCode::unsupported, "the database file cannot be used in WAL mode; is it on a network share?");
   }
 }
 
@@ -94,6 +107,11 @@ Use Session::use(std::string_view sql) {
   const auto found = statements_.find(sql);
   if (found != statements_.end()) return Use(found->second);
   return Use(statements_.emplace(std::string(sql), Statement(handle(), sql)).first->second);
+}
+
+bool Session::usable() const noexcept {
+  // Without its one session a database in memory is gone.
+  return in_memory_ || sqlite3_get_autocommit(handle()) != 0;
 }
 
 void Session::notice_schema_change() {
@@ -121,7 +139,7 @@ Transaction::~Transaction() {
   if (sqlite3_get_autocommit(session_.handle()) == 0) {
     try {
       session_.use(kind_ == Kind::read ? "COMMIT" : "ROLLBACK")->step();
-    } catch (const Error&) {  // Out of memory; the next transaction of this session fails and says so.
+    } catch (const Error&) {  // Still open: the session is not usable() and its pool drops it.
     }
   }
   if (kind_ == Kind::write) session_.names().forget();

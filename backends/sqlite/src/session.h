@@ -29,15 +29,22 @@ class Session {
   /// The prepared statement for this text, prepared at its first use.
   Use use(std::string_view sql);
 
+  /// Waits for locks end at this time.
+  void wait_until(std::chrono::steady_clock::time_point deadline) noexcept { deadline_ = deadline; }
   /// Waits for locks from now on end at busy_timeout.
-  void restart_deadline() noexcept { deadline_ = std::chrono::steady_clock::now() + busy_timeout_; }
+  void restart_deadline() noexcept { wait_until(std::chrono::steady_clock::now() + busy_timeout_); }
+
+  /// False when a transaction could not be ended: the session must not be lent again.
+  bool usable() const noexcept;
 
   /// Drops caches if somebody migrated the database since the last call. Inside a transaction.
   void notice_schema_change();
 
  private:
   static int wait_for_lock(void* session, int tries);
+  void switch_to_wal();
 
+  const bool in_memory_;
   const std::chrono::milliseconds busy_timeout_;
   std::chrono::steady_clock::time_point deadline_;
   SociSession connection_;  // Before the statements: they have to be gone before it closes.

@@ -20,9 +20,9 @@ Error cannot_open(const std::string& why, int code) {
 
 }  // namespace
 
-// SOCI cannot be told how to open a file. Its session begins on an empty database, and the connection under it is replaced
-// by one that takes no locks of its own around every call (SQLITE_OPEN_NOMUTEX): a session is used by one thread at a time
-// anyway, and reads take 15 % less time.
+// SOCI cannot be told how to open a file. Its session begins on an empty database, and the connection under it is
+// replaced by one that takes no locks of its own around every call (SQLITE_OPEN_NOMUTEX): a session is used by one
+// thread at a time anyway, and reads take 15 % less time.
 SociSession::SociSession(const std::string& uri) {
   namespace api = sqlite_api;
   try {

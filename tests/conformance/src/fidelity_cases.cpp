@@ -59,6 +59,7 @@ void every_way_of_reading_gives_the_same_event(Harness& harness) {
   AppendRequest append = request(command("r-1"), thing("full"), ExpectedVersion::any(), {full_event(3), full_event(4)});
   ASSERT_TRUE(store.append(append).ok());
   const std::vector<std::string> from_stream = describe(stream_events(store, thing("full")));
+  ASSERT_EQ(from_stream.size(), 2u);
   EXPECT_EQ(describe(log_events(store)), from_stream);
   LogReadOptions with_filter;
   with_filter.filter.attributes = {{"room", "blue"}};

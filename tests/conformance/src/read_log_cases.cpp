@@ -243,7 +243,9 @@ void log_pages_of_large_events(Harness& harness) {
   }
   for (const Direction direction : {Direction::forwards, Direction::backwards}) {
     std::vector<std::string> found;
-    for (const RecordedEvent& event : store.read_log({.direction = direction})) found.push_back(event.data.canonical());
+    for (const RecordedEvent& event : log_events(store, {.direction = direction})) {
+      found.push_back(event.data.canonical());
+    }
     if (direction == Direction::backwards) std::reverse(found.begin(), found.end());
     EXPECT_TRUE(found == wanted) << "different data, or order, or " << found.size() << " events";
   }
@@ -255,7 +257,7 @@ void the_log_holds_every_tenant(Harness& harness) {
     store.append({tenant, "thing", "x"}, ExpectedVersion::any(), events(2));
   }
   std::vector<std::string> tenants;
-  for (const RecordedEvent& event : store.read_log()) tenants.push_back(event.stream.tenant);
+  for (const RecordedEvent& event : log_events(store)) tenants.push_back(event.stream.tenant);
   EXPECT_EQ(tenants, (std::vector<std::string>{"b", "b", "default", "default", "a", "a"}));
 }
 

@@ -148,7 +148,9 @@ void occurred_at_is_the_callers_clock_unless_given(Harness& harness) {
   const Timestamp before = Timestamp::now();
   ASSERT_TRUE(store.append(thing("now"), ExpectedVersion::any(), events(2)).ok());
   const Timestamp after = Timestamp::now();
-  for (const RecordedEvent& event : stream_events(store, thing("now"))) {
+  const std::vector<RecordedEvent> stored = stream_events(store, thing("now"));
+  ASSERT_EQ(stored.size(), 2u);
+  for (const RecordedEvent& event : stored) {
     EXPECT_GE(event.occurred_at, before);
     EXPECT_LE(event.occurred_at, after);
   }
@@ -208,8 +210,11 @@ void recorded_at_never_falls_within_a_stream(Harness& harness) {
       EXPECT_TRUE(store.append(append).ok());
     }
   });
-  for (const StreamInfo& info : first.list_streams()) {
+  const std::vector<StreamInfo> streams = first.list_streams();
+  ASSERT_EQ(streams.size(), 7u);
+  for (const StreamInfo& info : streams) {
     const std::vector<RecordedEvent> stored = stream_events(first, info.stream);
+    ASSERT_FALSE(stored.empty());
     for (std::size_t i = 1; i < stored.size(); ++i) {
       ASSERT_GE(stored[i].recorded_at, stored[i - 1].recorded_at) << info.stream.to_string() << " version " << i + 1;
     }

@@ -6,6 +6,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,13 +16,15 @@
 namespace stele::soci_backend {
 
 /// Makes sessions when they are first needed, up to a maximum, and keeps them. Thread-safe. Unlike SOCI's pool it has a
-/// deadline, and a session that failed in a way that leaves it in doubt is dropped instead of lent again.
+/// deadline, and a session that is no longer usable() is closed instead of lent again.
 template <class Session>
 class LeasePool {
  public:
   using Factory = std::function<std::unique_ptr<Session>()>;
 
-  LeasePool(std::size_t max_sessions, Factory factory) : max_(max_sessions), factory_(std::move(factory)) {}
+  /// `backend` names the driver in errors.
+  LeasePool(std::string_view backend, std::size_t max_sessions, Factory factory)
+      : backend_(backend), max_(max_sessions), factory_(std::move(factory)) {}
 
   class Lease {
    public:
@@ -32,8 +36,6 @@ class LeasePool {
     }
     Session& operator*() const noexcept { return *session_; }
     Session* operator->() const noexcept { return session_.get(); }
-    /// The session is in doubt: close it instead of lending it again.
-    void drop() noexcept { session_.reset(); }
 
    private:
     LeasePool* pool_;
@@ -44,9 +46,12 @@ class LeasePool {
   Lease lease(std::chrono::steady_clock::time_point deadline) {
     std::unique_lock lock(mutex_);
     if (!free_changed_.wait_until(lock, deadline, [this] { return !free_.empty() || made_ < max_; })) {
-      throw Error(
-          ErrorCode::busy, "no session came free in time",
-          {.backend = {}, .native_code = 0, .sqlstate = {}, .retryable = true, .outcome = Outcome::not_applied});
+      throw Error(ErrorCode::busy, "no session came free in time",
+                  {.backend = std::string(backend_),
+                   .native_code = 0,
+                   .sqlstate = {},
+                   .retryable = true,
+                   .outcome = Outcome::not_applied});
     }
     if (!free_.empty()) {
       std::unique_ptr<Session> session = std::move(free_.back());
@@ -65,6 +70,7 @@ class LeasePool {
 
  private:
   void give_back(std::unique_ptr<Session> session) noexcept {
+    if (session != nullptr && !session->usable()) session.reset();
     const std::lock_guard lock(mutex_);
     if (session != nullptr) {
       free_.push_back(std::move(session));
@@ -74,6 +80,7 @@ class LeasePool {
     free_changed_.notify_one();
   }
 
+  const std::string_view backend_;
   const std::size_t max_;
   const Factory factory_;
   std::mutex mutex_;
