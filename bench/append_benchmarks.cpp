@@ -154,17 +154,36 @@ void round_trip_floor(benchmark::State& state) {
   });
 }
 
+std::size_t read_from_store(EventStore& store, const std::string& id) {
+  std::size_t count = 0;
+  for (const RecordedEvent& event : store.read_stream(StreamKey(std::string(sample_stream_type), id))) {
+    benchmark::DoNotOptimize(event.data.text().data());
+    ++count;
+  }
+  return count;
+}
+
 void round_trip_store(benchmark::State& state) {
   const ScratchDatabase database;
   EventStore store = database.open_store();
   round_trips(state, [&](const std::string& id, std::span<const SampleEvent> events) {
     append_to_store(store, id, events);
-    std::size_t count = 0;
-    for (const RecordedEvent& event : store.read_stream(StreamKey(std::string(sample_stream_type), id))) {
-      benchmark::DoNotOptimize(event.data.text().data());
-      ++count;
+    return read_from_store(store, id);
+  });
+}
+
+/// Events with nothing but a type and a payload of some fifty bytes.
+void round_trip_plain(benchmark::State& state) {
+  const ScratchDatabase database;
+  EventStore store = database.open_store();
+  round_trips(state, [&](const std::string& id, std::span<const SampleEvent> samples) {
+    std::vector<NewEvent> events(samples.size());
+    for (std::size_t i = 0; i < events.size(); ++i) {
+      events[i].type = samples[i].type;
+      events[i].data = Json(R"({"account":"cash","amount":)" + std::to_string(i) + R"(.50,"currency":"EUR"})");
     }
-    return count;
+    store.append(StreamKey(std::string(sample_stream_type), id), ExpectedVersion::any(), std::move(events)).or_throw();
+    return read_from_store(store, id);
   });
 }
 
@@ -190,6 +209,7 @@ void register_append_benchmarks(const Scale& scale) {
   manual(benchmark::RegisterBenchmark("append_8_threads/store", threads_store, per_thread), 1);
   manual(benchmark::RegisterBenchmark("append_1000_and_read/floor", round_trip_floor), trips);
   manual(benchmark::RegisterBenchmark("append_1000_and_read/store", round_trip_store), trips);
+  manual(benchmark::RegisterBenchmark("append_1000_and_read/plain", round_trip_plain), trips);
 }
 
 }  // namespace stele::bench

@@ -44,12 +44,14 @@ for step in "${steps[@]}"; do
     asan)
       build asan
       echo "== Testing under AddressSanitizer and UndefinedBehaviorSanitizer"
-      ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 ctest --preset asan -j "$jobs" -LE slow
+      ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 STELE_CONFORMANCE_QUICK=1 \
+        ctest --preset asan -j "$jobs" -LE slow
       ;;
     tsan)
       build tsan
       echo "== Testing under ThreadSanitizer"
-      TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 ctest --preset tsan -j "$jobs" -LE slow
+      TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 STELE_CONFORMANCE_QUICK=1 \
+        ctest --preset tsan -j "$jobs" -LE slow
       ;;
     bench)
       build release

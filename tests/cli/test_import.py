@@ -177,6 +177,7 @@ class Happy(ImportTest):
         self.load([event(1), event(2, data=None)], "--dry-run", url=None, expect=FAILED)
         self.assertEqual(self.stats()["events"], 0)
 
+    @unittest.skipIf(os.environ.get("STELE_MEMORY_IS_EXACT") == "0", "ThreadSanitizer's shadow memory grows by itself")
     def test_memory_does_not_grow_with_the_file(self):
         def peak(count):
             self.url = "sqlite:" + self.path(f"peak-{count}.db")

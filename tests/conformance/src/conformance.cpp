@@ -113,7 +113,9 @@ class Report final : public ::testing::EmptyTestEventListener {
 
  private:
   // G2 before G10.
-  static std::pair<std::size_t, std::string> by_number(const std::string& guarantee) { return {guarantee.size(), guarantee}; }
+  static std::pair<std::size_t, std::string> by_number(const std::string& guarantee) {
+    return {guarantee.size(), guarantee};
+  }
 
   void print() const {
     std::map<std::pair<std::size_t, std::string>, std::map<std::string, int>> counts;
@@ -125,7 +127,8 @@ class Report final : public ::testing::EmptyTestEventListener {
     std::cout << "\nConformance, tests by guarantee:\n";
     for (auto& [guarantee, results] : counts) {
       std::cout << "  " << guarantee.second << std::string(5 - std::min<std::size_t>(5, guarantee.second.size()), ' ')
-                << results["passed"] << " passed, " << results["failed"] << " failed, " << results["skipped"] << " skipped\n";
+                << results["passed"] << " passed, " << results["failed"] << " failed, " << results["skipped"]
+                << " skipped\n";
     }
     for (const auto& [reason, tests] : skips) {
       std::cout << "Skipped " << tests.size() << " on " << reason << "\n";

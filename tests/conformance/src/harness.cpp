@@ -6,7 +6,8 @@ namespace stele::testing {
 namespace {
 
 [[noreturn]] void not_offered(Capability capability) {
-  throw std::logic_error("the harness names the capability " + std::string(to_string(capability)) + " and does not offer it");
+  throw std::logic_error("the harness names the capability " + std::string(to_string(capability)) +
+                         " and does not offer it");
 }
 
 class SharedDriver final : public driver::Driver {
@@ -20,12 +21,18 @@ class SharedDriver final : public driver::Driver {
   void read_stream(const driver::StreamPageRequest& request, driver::EventPage& page) override {
     driver_->read_stream(request, page);
   }
-  void read_log(const driver::LogPageRequest& request, driver::EventPage& page) override { driver_->read_log(request, page); }
+  void read_log(const driver::LogPageRequest& request, driver::EventPage& page) override {
+    driver_->read_log(request, page);
+  }
   std::optional<RecordedEvent> find_event(const Uuid& event_id) override { return driver_->find_event(event_id); }
   std::optional<StreamInfo> stream_info(const StreamKey& stream) override { return driver_->stream_info(stream); }
-  std::vector<StreamInfo> list_streams(const StreamListOptions& options) override { return driver_->list_streams(options); }
+  std::vector<StreamInfo> list_streams(const StreamListOptions& options) override {
+    return driver_->list_streams(options);
+  }
   std::optional<CommandRecord> find_command(const CommandKey& key) override { return driver_->find_command(key); }
-  std::optional<CommandRecord> find_command(const Uuid& command_id) override { return driver_->find_command(command_id); }
+  std::optional<CommandRecord> find_command(const Uuid& command_id) override {
+    return driver_->find_command(command_id);
+  }
   std::vector<CommandRecord> list_commands(const StreamKey& stream, std::size_t limit) override {
     return driver_->list_commands(stream, limit);
   }
@@ -56,12 +63,24 @@ std::string_view to_string(Capability capability) noexcept {
 }
 
 Harness::~Harness() = default;
-std::string Harness::raw_sql(const std::string&) { not_offered(Capability::raw_sql); }
-std::vector<RawScript> Harness::immutability_attacks() { not_offered(Capability::raw_sql); }
-std::vector<RawScript> Harness::corruptions() { not_offered(Capability::corruption); }
-std::unique_ptr<driver::Driver> Harness::open_unmigrated() { not_offered(Capability::migrations); }
-void Harness::hold_write_lock(const std::function<void()>&) { not_offered(Capability::write_lock); }
-void Harness::skip_positions_to(Position) { not_offered(Capability::positions); }
+std::string Harness::raw_sql(const std::string&) {
+  not_offered(Capability::raw_sql);
+}
+std::vector<RawScript> Harness::immutability_attacks() {
+  not_offered(Capability::raw_sql);
+}
+std::vector<RawScript> Harness::corruptions() {
+  not_offered(Capability::corruption);
+}
+std::unique_ptr<driver::Driver> Harness::open_unmigrated() {
+  not_offered(Capability::migrations);
+}
+void Harness::hold_write_lock(const std::function<void()>&) {
+  not_offered(Capability::write_lock);
+}
+void Harness::skip_positions_to(Position) {
+  not_offered(Capability::positions);
+}
 
 std::unique_ptr<driver::Driver> share(std::shared_ptr<driver::Driver> driver) {
   return std::make_unique<SharedDriver>(std::move(driver));

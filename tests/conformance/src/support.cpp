@@ -41,14 +41,24 @@ std::function<std::unique_ptr<Harness>()>& harness_factory() {
 
 }  // namespace
 
-EventStore open_store(Harness& harness) { return EventStore(harness.open()); }
+EventStore open_store(Harness& harness) {
+  return EventStore(harness.open());
+}
 
-std::unique_ptr<Harness> another_harness() { return harness_factory()(); }
-void make_harnesses_with(std::function<std::unique_ptr<Harness>()> make) { harness_factory() = std::move(make); }
+std::unique_ptr<Harness> another_harness() {
+  return harness_factory()();
+}
+void make_harnesses_with(std::function<std::unique_ptr<Harness>()> make) {
+  harness_factory() = std::move(make);
+}
 
-StreamKey thing(std::string id) { return {"thing", std::move(id)}; }
+StreamKey thing(std::string id) {
+  return {"thing", std::move(id)};
+}
 
-Json json(std::string text) { return Json(std::move(text)); }
+Json json(std::string text) {
+  return Json(std::move(text));
+}
 
 Uuid uuid(std::uint8_t number) {
   Uuid::Bytes bytes{0xA1, 0xB2, 0xC3, 0xD4, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 0};
@@ -79,7 +89,9 @@ std::vector<NewEvent> events_with_ids(const std::vector<int>& numbers) {
   return made;
 }
 
-std::string numbered(std::int64_t number) { return Json("{\"n\":" + std::to_string(number) + "}").canonical(); }
+std::string numbered(std::int64_t number) {
+  return Json("{\"n\":" + std::to_string(number) + "}").canonical();
+}
 
 NewEvent full_event(int number) {
   const std::string n = std::to_string(number);
@@ -165,9 +177,10 @@ std::vector<std::int64_t> numbers(std::int64_t first, std::int64_t last) {
 
 std::string describe(const RecordedEvent& event) {
   std::ostringstream out;
-  out << '#' << event.position.value() << ' ' << event.stream.tenant << ':' << event.stream.type << '/' << event.stream.id << '@'
-      << event.version.value() << ' ' << event.type << " v" << event.event_version << ' ' << event.event_id.to_string()
-      << " occurred=" << event.occurred_at.to_string() << " recorded=" << event.recorded_at.to_string();
+  out << '#' << event.position.value() << ' ' << event.stream.tenant << ':' << event.stream.type << '/'
+      << event.stream.id << '@' << event.version.value() << ' ' << event.type << " v" << event.event_version << ' '
+      << event.event_id.to_string() << " occurred=" << event.occurred_at.to_string()
+      << " recorded=" << event.recorded_at.to_string();
   put(out, "valid_from", event.valid_from, as_string);
   put(out, "valid_to", event.valid_to, as_string);
   put(out, "actor", event.actor, as_actor);
@@ -197,8 +210,8 @@ std::string describe(const AppendResult& result) {
   std::string text(to_string(result.status));
   text += outcome_text(result.streams);
   if (result.conflict) {
-    text += " " + result.conflict->stream.to_string() + " expected " + result.conflict->expected.to_string() + " actual " +
-            std::to_string(result.conflict->actual.value());
+    text += " " + result.conflict->stream.to_string() + " expected " + result.conflict->expected.to_string() +
+            " actual " + std::to_string(result.conflict->actual.value());
   }
   return result.detail.empty() ? text : text + " (" + result.detail + ")";
 }
@@ -216,8 +229,9 @@ std::string describe(const CommandRecord& record) {
 }
 
 std::string describe(const StreamInfo& info) {
-  return info.stream.tenant + ":" + info.stream.type + "/" + info.stream.id + " at " + std::to_string(info.version.value()) +
-         " created " + info.created_at.to_string() + " last " + info.last_recorded_at.to_string();
+  return info.stream.tenant + ":" + info.stream.type + "/" + info.stream.id + " at " +
+         std::to_string(info.version.value()) + " created " + info.created_at.to_string() + " last " +
+         info.last_recorded_at.to_string();
 }
 
 std::string contents(EventStore& store) {
@@ -297,7 +311,8 @@ void expect_status(AppendStatus wanted, const AppendResult& result) {
   EXPECT_EQ(result.conflict.has_value(), wanted == AppendStatus::conflict);
 }
 
-void expect_conflict(const AppendResult& result, const StreamKey& stream, ExpectedVersion expected, std::int64_t actual) {
+void expect_conflict(const AppendResult& result, const StreamKey& stream, ExpectedVersion expected,
+                     std::int64_t actual) {
   EXPECT_EQ(to_string(result.status), "conflict") << describe(result);
   EXPECT_FALSE(result.ok());
   ASSERT_TRUE(result.conflict);
@@ -346,7 +361,9 @@ bool quick() {
   return value != nullptr && std::string_view(value) == "1";
 }
 
-int rounds(int rounds, int least) { return quick() ? std::max(least, rounds / 10) : rounds; }
+int rounds(int rounds, int least) {
+  return quick() ? std::max(least, rounds / 10) : rounds;
+}
 
 std::uint64_t seed() {
   if (const char* value = std::getenv("STELE_SEED"); value != nullptr && *value != '\0') return std::stoull(value);

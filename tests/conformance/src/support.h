@@ -14,7 +14,8 @@
 
 namespace stele::testing {
 
-// --- Making ----------------------------------------------------------------------------------------------------------------
+// --- Making
+// ----------------------------------------------------------------------------------------------------------------
 
 EventStore open_store(Harness& harness);
 
@@ -43,11 +44,13 @@ Command command(std::string request_id, std::string source = "shop", std::string
 AppendRequest request(StreamKey stream, ExpectedVersion expected, std::vector<NewEvent> events);
 AppendRequest request(Command command, StreamKey stream, ExpectedVersion expected, std::vector<NewEvent> events);
 
-// --- Reading ---------------------------------------------------------------------------------------------------------------
+// --- Reading
+// ---------------------------------------------------------------------------------------------------------------
 
 /// Everything the reader gives. A reader that does not end is a failure, not a hang.
 std::vector<RecordedEvent> read_all(EventReader reader);
-std::vector<RecordedEvent> stream_events(EventStore& store, const StreamKey& stream, const StreamReadOptions& options = {});
+std::vector<RecordedEvent> stream_events(EventStore& store, const StreamKey& stream,
+                                         const StreamReadOptions& options = {});
 std::vector<RecordedEvent> log_events(EventStore& store, const LogReadOptions& options = {});
 std::vector<std::int64_t> versions(const std::vector<RecordedEvent>& events);
 std::vector<std::int64_t> positions(const std::vector<RecordedEvent>& events);
@@ -63,7 +66,8 @@ std::string describe(const StreamInfo& info);
 /// The whole store: events, streams and commands. Two calls are equal exactly when nothing was written between them.
 std::string contents(EventStore& store);
 
-// --- Comparing -------------------------------------------------------------------------------------------------------------
+// --- Comparing
+// -------------------------------------------------------------------------------------------------------------
 
 /// One expectation for each field that the caller gave.
 void expect_stored(const NewEvent& given, const RecordedEvent& stored);
@@ -76,7 +80,8 @@ void expect_appended(const AppendResult& result, std::int64_t first, std::int64_
 /// replayed, with the outcome of the original.
 void expect_replay_of(const AppendResult& original, const AppendResult& result);
 void expect_status(AppendStatus wanted, const AppendResult& result);
-void expect_conflict(const AppendResult& result, const StreamKey& stream, ExpectedVersion expected, std::int64_t actual);
+void expect_conflict(const AppendResult& result, const StreamKey& stream, ExpectedVersion expected,
+                     std::int64_t actual);
 
 /// `call` throws an Error with this code and a message that contains `mentions`.
 void expect_error(ErrorCode code, std::string_view mentions, const std::function<void()>& call);
@@ -84,7 +89,8 @@ void expect_error(ErrorCode code, std::string_view mentions, const std::function
 /// The store has the same contents after `call` as before it.
 void expect_nothing_written(EventStore& store, const std::function<void()>& call);
 
-// --- Running ---------------------------------------------------------------------------------------------------------------
+// --- Running
+// ---------------------------------------------------------------------------------------------------------------
 
 /// Calls body(0) … body(count - 1) in as many threads that start together, and waits. An exception is a failure.
 void in_threads(int count, const std::function<void(int)>& body);

@@ -20,11 +20,11 @@ struct NamedHarness {
   std::function<std::unique_ptr<Harness>()> make;  ///< A harness with a fresh storage; called once for each case.
 };
 
-/// Registers every case for every harness with GoogleTest, runs what the command line selects, and prints how many tests ran
-/// for each guarantee and every skip with its reason. Returns the exit code of main.
+/// Registers every case for every harness with GoogleTest, runs what the command line selects, and prints how many
+/// tests ran for each guarantee and every skip with its reason. Returns the exit code of main.
 ///
-/// A test is called <harness>/<group>.<guarantee>_<name>; guarantee "API" stands for the contracts of the headers. Besides
-/// GoogleTest's flags:
+/// A test is called <harness>/<group>.<guarantee>_<name>; guarantee "API" stands for the contracts of the headers.
+/// Besides GoogleTest's flags:
 ///   --conformance-report=FILE   writes {harness: {"group/test": {"guarantee", "result", "reason"}}} as JSON; result is
 ///                               "passed", "failed" or "skipped"
 ///   STELE_CONFORMANCE_REQUIRE_ALL=1   a skip is a failure

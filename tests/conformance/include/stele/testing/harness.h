@@ -12,8 +12,8 @@
 
 namespace stele::testing {
 
-/// What a harness can do besides opening its storage. Cases name capabilities, never databases; a case whose capability is
-/// missing is skipped, and the skip is counted and printed.
+/// What a harness can do besides opening its storage. Cases name capabilities, never databases; a case whose capability
+/// is missing is skipped, and the skip is counted and printed.
 enum class Capability : std::uint8_t {
   none,        ///< Needed by most cases, and always there.
   durable,     ///< What was acknowledged is there when every driver was closed and the storage is opened again.
@@ -38,22 +38,24 @@ class Harness {
  public:
   virtual ~Harness();
 
-  /// A driver on this harness's storage: the same at every call, migrated, and empty at the first. Several may be open at
-  /// once, and each is used from many threads.
+  /// A driver on this harness's storage: the same at every call, migrated, and empty at the first. Several may be open
+  /// at once, and each is used from many threads.
   virtual std::unique_ptr<driver::Driver> open() = 0;
 
   virtual std::set<Capability> capabilities() const { return {}; }
-  bool has(Capability capability) const { return capability == Capability::none || capabilities().contains(capability); }
+  bool has(Capability capability) const {
+    return capability == Capability::none || capabilities().contains(capability);
+  }
 
   /// For messages; without credentials.
   virtual std::string url() const { return {}; }
 
-  /// Executes one statement on the storage, as its owner and not through the driver. Returns the database's error, or nothing
-  /// when it was executed.
+  /// Executes one statement on the storage, as its owner and not through the driver. Returns the database's error, or
+  /// nothing when it was executed.
   virtual std::string raw_sql(const std::string& statement);
 
-  /// Each script has one statement, which the database must refuse while it holds some events with attributes and commands:
-  /// UPDATE, DELETE, TRUNCATE and whatever replaces rows, on events, commands and what belongs to them (G8).
+  /// Each script has one statement, which the database must refuse while it holds some events with attributes and
+  /// commands: UPDATE, DELETE, TRUNCATE and whatever replaces rows, on events, commands and what belongs to them (G8).
   virtual std::vector<RawScript> immutability_attacks();
 
   /// Each script damages a storage of several streams (of at least 5 events, some with attributes and commands) so that
@@ -63,16 +65,16 @@ class Harness {
   /// A driver on a second storage, the same at every call and empty, without any schema, at the first.
   virtual std::unique_ptr<driver::Driver> open_unmigrated();
 
-  /// Calls `body` while a transaction that is not the suite's holds what an append holds between taking its position and
-  /// committing; rolls it back afterwards.
+  /// Calls `body` while a transaction that is not the suite's holds what an append holds between taking its position
+  /// and committing; rolls it back afterwards.
   virtual void hold_write_lock(const std::function<void()>& body);
 
   /// Makes the next position higher than `position`. Called on an empty storage, before open().
   virtual void skip_positions_to(Position position);
 };
 
-/// A driver that passes every call on to a shared one. For storages that live in memory: open() gives a handle to the one
-/// driver that the harness keeps.
+/// A driver that passes every call on to a shared one. For storages that live in memory: open() gives a handle to the
+/// one driver that the harness keeps.
 std::unique_ptr<driver::Driver> share(std::shared_ptr<driver::Driver> driver);
 
 }  // namespace stele::testing
