@@ -16,7 +16,6 @@ namespace {
 using detail::JsonObjectWriter;
 
 // --- Writing
-// -------------------------------------------------------------------------------------------------------------
 
 void write_stream(const StreamKey& stream, JsonObjectWriter& to) {
   if (stream.tenant != default_tenant) to.text("tenant_id", stream.tenant);
@@ -61,7 +60,6 @@ void write(std::string_view name, const std::vector<StreamOutcome>& outcome, Jso
 }
 
 // --- Reading
-// -------------------------------------------------------------------------------------------------------------
 
 enum class Kind : std::uint8_t { object, array, string, number, boolean, null };
 

@@ -57,7 +57,6 @@ class JsonSax {
   }
 
   // --- Called by RapidJSON
-  // -----------------------------------------------------------------------------------------------
   bool StartObject() { return open(true); }
   bool EndObject(rapidjson::SizeType) { return close(true); }
   bool StartArray() { return open(false); }

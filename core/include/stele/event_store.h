@@ -39,7 +39,6 @@ class STELE_API EventStore final {
   ~EventStore();
 
   // --- Writing
-  // ---------------------------------------------------------------------------------------------------------
 
   /// Appends all or nothing (G4). When it returns with ok(), the events are durable (G12).
   ///
@@ -64,7 +63,6 @@ class STELE_API EventStore final {
   static void validate(const AppendRequest& request);
 
   // --- Commands
-  // --------------------------------------------------------------------------------------------------------
 
   bool is_command_processed(const CommandKey& key);
   bool is_command_processed(const Uuid& command_id);
@@ -74,7 +72,6 @@ class STELE_API EventStore final {
   std::vector<CommandRecord> list_commands(const StreamKey& stream, std::size_t limit = 100);
 
   // --- Reading
-  // ---------------------------------------------------------------------------------------------------------
 
   /// A missing stream reads as empty (G2). Events that are appended while a page is still to be fetched are
   /// given too.
@@ -97,7 +94,6 @@ class STELE_API EventStore final {
   VerifyReport verify(const VerifyOptions& options = {});
 
   // --- Life
-  // ------------------------------------------------------------------------------------------------------------
 
   /// Waits for nothing: no call may be under way. Idempotent. Later calls throw closed.
   void close() noexcept;

@@ -92,7 +92,6 @@ void one_append_of_many_events(Harness& harness) {
 }
 
 // --- Several streams in one append
-// -----------------------------------------------------------------------------------------
 
 AppendRequest three_streams() {
   AppendRequest asked;
@@ -219,7 +218,6 @@ void tenants_have_streams_of_their_own(Harness& harness) {
 }
 
 // --- Nothing
-// ---------------------------------------------------------------------------------------------------------------
 
 void an_append_of_nothing_creates_nothing(Harness& harness) {
   EventStore store = open_store(harness);
@@ -270,7 +268,6 @@ void an_append_names_a_stream_or_a_command(Harness& harness) {
 }
 
 // --- Independent appends
-// ---------------------------------------------------------------------------------------------------
 
 void append_all_gives_each_its_own_result(Harness& harness) {
   EventStore store = open_store(harness);
@@ -347,7 +344,6 @@ void append_all_of_nothing(Harness& harness) {
 }
 
 // --- The rest
-// --------------------------------------------------------------------------------------------------------------
 
 void stores_on_one_database_see_each_other(Harness& harness) {
   EventStore one = open_store(harness);

@@ -27,7 +27,6 @@ AppendRequest simple_request(int count = 2) {
 }
 
 // --- Recorded
-// --------------------------------------------------------------------------------------------------------------
 
 void a_command_is_recorded_with_its_outcome(Harness& harness) {
   EventStore store = open_store(harness);
@@ -116,7 +115,6 @@ void an_event_keeps_what_it_says_itself(Harness& harness) {
 }
 
 // --- Replayed
-// --------------------------------------------------------------------------------------------------------------
 
 void a_repetition_gets_the_outcome(Harness& harness) {
   EventStore store = open_store(harness);
@@ -232,7 +230,6 @@ void keys_with_special_characters_in_the_outcome(Harness& harness) {
 }
 
 // --- Another request
-// -------------------------------------------------------------------------------------------------------
 
 struct Change {
   const char* what;
@@ -366,7 +363,6 @@ void source_and_request_id_are_two_fields(Harness& harness) {
 }
 
 // --- What failed was not processed
-// -----------------------------------------------------------------------------------------
 
 void a_conflict_does_not_record_the_command(Harness& harness) {
   EventStore store = open_store(harness);
@@ -390,7 +386,6 @@ void a_duplicate_event_does_not_record_the_command(Harness& harness) {
 }
 
 // --- Without events
-// --------------------------------------------------------------------------------------------------------
 
 void a_command_without_events_is_recorded(Harness& harness) {
   EventStore store = open_store(harness);
@@ -439,7 +434,6 @@ void a_command_that_checks_a_stream(Harness& harness) {
 }
 
 // --- Listed
-// ----------------------------------------------------------------------------------------------------------------
 
 std::vector<std::string> request_ids(const std::vector<CommandRecord>& records) {
   std::vector<std::string> ids;

@@ -52,7 +52,6 @@ std::vector<NewEvent> batch(int size, const std::string& name) {
 }
 
 // --- Expected versions
-// -----------------------------------------------------------------------------------------------------
 
 void one_winner_for_each_version(Harness& harness) {
   TwoStores stores(harness);
@@ -172,7 +171,6 @@ void one_winner_takes_all_streams_of_an_append(Harness& harness) {
 }
 
 // --- Repetitions
-// -----------------------------------------------------------------------------------------------------------
 
 void one_append_for_one_request_key(Harness& harness) {
   TwoStores stores(harness);
@@ -255,7 +253,6 @@ void one_append_for_one_idempotency_key(Harness& harness) {
 }
 
 // --- Several streams
-// -------------------------------------------------------------------------------------------------------
 
 void opposite_orders_do_not_deadlock(Harness& harness) {
   TwoStores stores(harness);
@@ -311,7 +308,6 @@ void readers_see_whole_appends(Harness& harness) {
 }
 
 // --- append_all
-// ------------------------------------------------------------------------------------------------------------
 
 void conflicts_in_append_all_harm_nobody(Harness& harness) {
   TwoStores stores(harness);
@@ -378,7 +374,6 @@ void racing_calls_of_append_all_write_each_command_once(Harness& harness) {
 }
 
 // --- Contents
-// --------------------------------------------------------------------------------------------------------------
 
 void threads_do_not_mix_their_events(Harness& harness) {
   TwoStores stores(harness);

@@ -133,7 +133,6 @@ std::vector<std::int64_t> page_through(Driver& driver, const StreamKey& stream, 
 }
 
 // --- Pages
-// -----------------------------------------------------------------------------------------------------------------
 
 void a_page_of_a_stream_holds_max_events(Harness& harness) {
   const std::unique_ptr<Driver> driver = harness.open();
@@ -334,7 +333,6 @@ void scanned_to_passes_no_event_of_concurrent_writers(Harness& harness) {
 }
 
 // --- Several appends in one call
-// -------------------------------------------------------------------------------------------
 
 void appends_of_one_call_follow_one_another(Harness& harness) {
   const std::unique_ptr<Driver> driver = harness.open();
@@ -454,7 +452,6 @@ void an_append_of_nothing_only_checks(Harness& harness) {
 }
 
 // --- Second tries
-// ----------------------------------------------------------------------------------------------------------
 
 // Core repeats an append whose commit was never answered with the ids it made, and marks them as given.
 void a_second_try_finds_the_first(Harness& harness) {
@@ -522,7 +519,6 @@ void prepared_fields_take_the_place_of_the_events_own(Harness& harness) {
 }
 
 // --- The rest
-// --------------------------------------------------------------------------------------------------------------
 
 void tenants_are_listed_in_byte_order(Harness& harness) {
   const std::unique_ptr<Driver> driver = harness.open();

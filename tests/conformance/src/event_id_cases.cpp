@@ -39,7 +39,6 @@ void expect_duplicate_key(EventStore& store, const AppendRequest& asked, std::st
 }
 
 // --- Ids
-// -------------------------------------------------------------------------------------------------------------------
 
 void a_given_id_is_kept(Harness& harness) {
   EventStore store = open_store(harness);
@@ -114,7 +113,6 @@ void the_nil_id_is_refused(Harness& harness) {
 }
 
 // --- Replays
-// ---------------------------------------------------------------------------------------------------------------
 
 void the_same_append_is_replayed(Harness& harness) {
   EventStore store = open_store(harness);
@@ -227,7 +225,6 @@ void many_events_are_replayed(Harness& harness) {
 }
 
 // --- Duplicates
-// ------------------------------------------------------------------------------------------------------------
 
 void a_partial_overlap_is_a_duplicate(Harness& harness) {
   EventStore store = open_store(harness);
@@ -375,7 +372,6 @@ void another_command_is_a_duplicate(Harness& harness) {
 }
 
 // --- Idempotency keys
-// ------------------------------------------------------------------------------------------------------
 
 void an_idempotency_key_is_replayed(Harness& harness) {
   EventStore store = open_store(harness);

@@ -156,7 +156,6 @@ void the_first_conflict_is_named(Harness& harness) {
 }
 
 // --- Conditions
-// ------------------------------------------------------------------------------------------------------------
 
 void a_condition_that_holds(Harness& harness) {
   EventStore store = open_store(harness);

@@ -36,7 +36,6 @@ std::string repeat(std::string_view text, std::size_t count) {
 }
 
 // --- Fields
-// ----------------------------------------------------------------------------------------------------------------
 
 void every_field_comes_back(Harness& harness) {
   EventStore store = open_store(harness);
@@ -184,7 +183,6 @@ void attributes_keep_names_and_values(Harness& harness) {
 }
 
 // --- JSON
-// ------------------------------------------------------------------------------------------------------------------
 
 void every_digit_of_a_number_is_kept(Harness& harness) {
   EventStore store = open_store(harness);

@@ -263,7 +263,6 @@ void unusual_names_of_an_event(Harness& harness) {
 }
 
 // --- What no name can be
-// ---------------------------------------------------------------------------------------------------
 
 struct Place {
   const char* field;  // As the message names it.

@@ -15,7 +15,6 @@ void fill(EventStore& store) {
 }
 
 // --- Durable
-// ---------------------------------------------------------------------------------------------------------------
 
 void everything_is_there_after_opening_again(Harness& harness) {
   std::string before;
@@ -64,7 +63,6 @@ void a_large_append_is_there_after_opening_again(Harness& harness) {
 }
 
 // --- Several drivers
-// -------------------------------------------------------------------------------------------------------
 
 void drivers_of_one_storage_see_each_other(Harness& harness) {
   EventStore first = open_store(harness);
@@ -100,7 +98,6 @@ void closing_one_store_leaves_the_others(Harness& harness) {
 }
 
 // --- Closed
-// ----------------------------------------------------------------------------------------------------------------
 
 void every_call_after_close_says_so(Harness& harness) {
   EventStore keeps_the_storage = open_store(harness);
@@ -148,7 +145,6 @@ void a_moved_store_is_the_same_store(Harness& harness) {
 }
 
 // --- A database that others hold
-// -------------------------------------------------------------------------------------------
 
 void expect_busy(const std::function<void()>& call) {
   const auto start = std::chrono::steady_clock::now();

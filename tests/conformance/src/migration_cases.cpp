@@ -106,7 +106,6 @@ void expect_unchanged(MigrationStore& store, ErrorCode code, std::string_view me
 }
 
 // --- Up and down
-// -----------------------------------------------------------------------------------------------------------
 
 void migrations_are_numbered_and_titled(Harness& harness) {
   const std::unique_ptr<Driver> driver = harness.open_unmigrated();
@@ -238,7 +237,6 @@ void history_keeps_what_was_undone(Harness& harness) {
 }
 
 // --- How far
-// ---------------------------------------------------------------------------------------------------------------
 
 void dry_run_only_tells(Harness& harness) {
   const std::unique_ptr<Driver> driver = harness.open_unmigrated();
@@ -304,7 +302,6 @@ void down_asks_before_it_drops_data(Harness& harness) {
 }
 
 // --- What must not happen
-// --------------------------------------------------------------------------------------------------
 
 void an_edited_migration_is_noticed(Harness& harness) {
   const std::unique_ptr<Driver> driver = harness.open_unmigrated();

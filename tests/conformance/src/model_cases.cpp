@@ -52,7 +52,6 @@ EventStore model_store() {
 }
 
 // --- Making requests
-// -------------------------------------------------------------------------------------------------------
 
 /// Requests that often meet: few streams, few request ids, few event ids.
 class Requests {
@@ -204,7 +203,6 @@ class Requests {
 };
 
 // --- Comparing what is not decided by the request
-// --------------------------------------------------------------------------
 
 /// Positions, recorded_at and what append makes are each store's own. Ids that a request gives are version 4, and the
 /// times that it gives are near the epoch.
@@ -273,7 +271,6 @@ std::string text(const StoreStats& stats) {
 }
 
 // --- The two stores
-// --------------------------------------------------------------------------------------------------------
 
 class Comparison {
  public:
@@ -490,7 +487,6 @@ void random_calls_match_the_model(Harness& harness) {
 }
 
 // --- Writers at once
-// -------------------------------------------------------------------------------------------------------
 
 // Whatever the threads were answered has to be what they would have been answered one after the other, in the log's
 // order.
@@ -553,7 +549,6 @@ void racing_appends_have_an_order_that_explains_them(Harness& harness) {
 }
 
 // --- Reading
-// ---------------------------------------------------------------------------------------------------------------
 
 /// The part of `all` that these bounds leave; `number` tells an event's version or position.
 template <class Number>
@@ -613,7 +608,6 @@ void random_reads_are_slices_of_the_whole(Harness& harness) {
 }
 
 // --- Documents
-// -------------------------------------------------------------------------------------------------------------
 
 /// Random JSON, spelled in random ways.
 class Documents {

@@ -217,7 +217,6 @@ void losers_leave_no_gap_that_stops_a_reader(Harness& harness) {
 }
 
 // --- Large positions
-// -------------------------------------------------------------------------------------------------------
 
 /// Everything that carries a position, at positions above `above`.
 void use_positions_above(Harness& harness, std::int64_t above) {

@@ -173,7 +173,6 @@ void only_this_stream(Harness& harness) {
 }
 
 // --- The reader
-// ------------------------------------------------------------------------------------------------------------
 
 /// The version of the reader's next event; 0 at its end.
 std::int64_t next_version(EventReader& reader) {
@@ -250,7 +249,6 @@ void writing_while_reading_is_possible(Harness& harness) {
 }
 
 // --- Times
-// -----------------------------------------------------------------------------------------------------------------
 
 /// Waits until the database's clock shows another time.
 void let_time_pass() {

@@ -50,7 +50,6 @@ Keys with_prefix(EventStore& store, const std::string& prefix) {
 }
 
 // --- One stream
-// ------------------------------------------------------------------------------------------------------------
 
 void info_of_a_stream(Harness& harness) {
   EventStore store = open_store(harness);
@@ -94,7 +93,6 @@ void what_creates_no_stream(Harness& harness) {
 }
 
 // --- Lists
-// -----------------------------------------------------------------------------------------------------------------
 
 void a_list_is_in_byte_order(Harness& harness) {
   EventStore store = open_store(harness);
@@ -215,7 +213,6 @@ void a_prefix_across_types(Harness& harness) {
 }
 
 // --- Pages
-// -----------------------------------------------------------------------------------------------------------------
 
 void a_list_in_pages(Harness& harness) {
   EventStore store = open_store(harness);
@@ -272,7 +269,6 @@ void a_list_refuses_bad_options(Harness& harness) {
 }
 
 // --- Counts
-// ----------------------------------------------------------------------------------------------------------------
 
 void stats_count_everything(Harness& harness) {
   EventStore store = open_store(harness);

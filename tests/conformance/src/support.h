@@ -15,7 +15,6 @@
 namespace stele::testing {
 
 // --- Making
-// ----------------------------------------------------------------------------------------------------------------
 
 EventStore open_store(Harness& harness);
 
@@ -45,7 +44,6 @@ AppendRequest request(StreamKey stream, ExpectedVersion expected, std::vector<Ne
 AppendRequest request(Command command, StreamKey stream, ExpectedVersion expected, std::vector<NewEvent> events);
 
 // --- Reading
-// ---------------------------------------------------------------------------------------------------------------
 
 /// Everything the reader gives. A reader that does not end is a failure, not a hang.
 std::vector<RecordedEvent> read_all(EventReader reader);
@@ -67,7 +65,6 @@ std::string describe(const StreamInfo& info);
 std::string contents(EventStore& store);
 
 // --- Comparing
-// -------------------------------------------------------------------------------------------------------------
 
 /// One expectation for each field that the caller gave.
 void expect_stored(const NewEvent& given, const RecordedEvent& stored);
@@ -90,7 +87,6 @@ void expect_error(ErrorCode code, std::string_view mentions, const std::function
 void expect_nothing_written(EventStore& store, const std::function<void()>& call);
 
 // --- Running
-// ---------------------------------------------------------------------------------------------------------------
 
 /// Calls body(0) … body(count - 1) in as many threads that start together, and waits. An exception is a failure.
 void in_threads(int count, const std::function<void(int)>& body);

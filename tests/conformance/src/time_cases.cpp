@@ -52,7 +52,6 @@ RecordedEvent append_after(EventStore& store, const StreamKey& stream, Timestamp
 }
 
 // --- The caller's times
-// ----------------------------------------------------------------------------------------------------
 
 void every_moment_is_kept_to_the_microsecond(Harness& harness) {
   EventStore store = open_store(harness);
@@ -168,7 +167,6 @@ void occurred_at_orders_nothing(Harness& harness) {
 }
 
 // --- The database's time
-// ---------------------------------------------------------------------------------------------------
 
 void recorded_at_is_now_whatever_the_caller_says(Harness& harness) {
   EventStore store = open_store(harness);
@@ -246,7 +244,6 @@ void a_repetition_keeps_the_first_time(Harness& harness) {
 }
 
 // --- As of
-// -----------------------------------------------------------------------------------------------------------------
 
 void as_of_shows_what_was_recorded_then(Harness& harness) {
   EventStore store = open_store(harness);

@@ -180,7 +180,6 @@ class STELE_API Driver {
 };
 
 // --- Migrations
-// --------------------------------------------------------------------------------------------------------
 
 /// A migration as the program carries it.
 struct Migration {
