@@ -52,20 +52,17 @@ struct Generator {
   RandomBuffer random;
 };
 
-// Never destroyed: ids may be wanted while the process is ending.
-Generator& generator() {
-  static Generator& instance = []() -> Generator& {
-    static Generator* const made = new Generator;
-    // A child process must not go on with its parent's random bits, nor with a mutex that another thread holds.
-    ::pthread_atfork([] { made->mutex.lock(); }, [] { made->mutex.unlock(); },
+// There before any thread, and without a destructor that does anything: a child of fork() must not find it half made,
+// and ids may be wanted while the process is ending.
+constinit Generator generator;
+
+// A child process must not go on with its parent's random bits, nor with a mutex that another thread holds.
+[[maybe_unused]] const int registered_for_fork =
+    ::pthread_atfork([] { generator.mutex.lock(); }, [] { generator.mutex.unlock(); },
                      [] {
-                       made->random.discard();
-                       made->mutex.unlock();
+                       generator.random.discard();
+                       generator.mutex.unlock();
                      });
-    return *made;
-  }();
-  return instance;
-}
 
 constexpr std::string_view hex_digits = "0123456789abcdef";
 
@@ -85,10 +82,9 @@ constexpr bool dash_before(std::size_t byte) noexcept {
 Uuid Uuid::v7() {
   using std::chrono::duration_cast;
   using std::chrono::milliseconds;
-  Generator& shared = generator();
-  const std::lock_guard lock(shared.mutex);
+  const std::lock_guard lock(generator.mutex);
   const auto now = duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-  return shared.sequence.next(static_cast<std::uint64_t>(now), [&shared] { return shared.random.next(); });
+  return generator.sequence.next(static_cast<std::uint64_t>(now), [] { return generator.random.next(); });
 }
 
 std::optional<Uuid> Uuid::parse(std::string_view text) noexcept {

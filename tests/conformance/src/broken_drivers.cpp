@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -251,6 +252,23 @@ class ReplayTellsTheCurrentVersion final : public BrokenAppends {
 };
 
 /// Looks the key up, and appends later without looking again.
+/// Where callers of any driver meet when they have looked up the same key.
+class MeetingPlace {
+ public:
+  /// Waits until somebody else has come with this key, or nobody came for a while.
+  void wait_for_another(const std::string& key) {
+    std::unique_lock lock(mutex_);
+    const int mine = ++arrivals_[key];
+    came_.notify_all();
+    came_.wait_for(lock, std::chrono::milliseconds(30), [&] { return arrivals_[key] > mine; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable came_;
+  std::map<std::string, int> arrivals_;
+};
+
 class RequestKeyRace final : public BrokenAppends {
  public:
   using BrokenAppends::BrokenAppends;
@@ -258,7 +276,9 @@ class RequestKeyRace final : public BrokenAppends {
  private:
   AppendAnswer append_one(const PreparedAppend& append) override {
     if (!append.command || inner().find_command(append.command->command->key)) return pass_on(append);
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    static MeetingPlace meeting_place;
+    const CommandKey& key = append.command->command->key;
+    meeting_place.wait_for_another(key.source + ":" + key.request_id);
     AppendAnswer answer = pass_on(append);
     const AppendStatus status = answer.result.status;
     if (status != AppendStatus::replayed && status != AppendStatus::request_id_reused) return answer;
