@@ -169,6 +169,23 @@ class ConditionsIgnored final : public BrokenRequests {
   void change(EditedAppend& edited) override { edited.append.conditions = {}; }
 };
 
+/// Where callers of any driver meet when they have looked at the same thing, so that a race is no matter of luck.
+class MeetingPlace {
+ public:
+  /// Waits until somebody else has come with this key, or nobody came for a while.
+  void wait_for_another(const std::string& key) {
+    std::unique_lock lock(mutex_);
+    const int mine = ++arrivals_[key];
+    came_.notify_all();
+    came_.wait_for(lock, std::chrono::milliseconds(30), [&] { return arrivals_[key] > mine; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable came_;
+  std::map<std::string, int> arrivals_;
+};
+
 /// Checks, and writes a moment later what it then takes for granted.
 class CheckThenAct final : public BrokenAppends {
  public:
@@ -181,7 +198,8 @@ class CheckThenAct final : public BrokenAppends {
     for (PreparedStream& stream : check.append.streams) stream.events.clear();
     check.append.command.reset();
     if (!pass_on(check.append).result.ok()) return pass_on(append);
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    static MeetingPlace meeting_place;
+    if (!append.streams.empty()) meeting_place.wait_for_another(append.streams.front().key->to_string());
     EditedAppend write(append);
     write.append.conditions = {};
     for (PreparedStream& stream : write.append.streams) stream.expected = ExpectedVersion::any();
@@ -252,23 +270,6 @@ class ReplayTellsTheCurrentVersion final : public BrokenAppends {
 };
 
 /// Looks the key up, and appends later without looking again.
-/// Where callers of any driver meet when they have looked up the same key.
-class MeetingPlace {
- public:
-  /// Waits until somebody else has come with this key, or nobody came for a while.
-  void wait_for_another(const std::string& key) {
-    std::unique_lock lock(mutex_);
-    const int mine = ++arrivals_[key];
-    came_.notify_all();
-    came_.wait_for(lock, std::chrono::milliseconds(30), [&] { return arrivals_[key] > mine; });
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable came_;
-  std::map<std::string, int> arrivals_;
-};
-
 class RequestKeyRace final : public BrokenAppends {
  public:
   using BrokenAppends::BrokenAppends;
@@ -723,7 +724,7 @@ class PartsAreVisible final : public BrokenAppends {
       PreparedAppend part = append;
       part.streams.assign(1, stream);
       whole.streams.push_back(pass_on(part).result.streams.front());
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      std::this_thread::sleep_for(std::chrono::milliseconds(3));
     }
     return {whole, std::nullopt};
   }
