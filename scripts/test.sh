@@ -23,11 +23,15 @@ build() {
   cmake --build --preset "$preset" -j "$jobs" | tail -n 1
 }
 
+# With the PostgreSQL server at STELE_TEST_POSTGRES_URL, or with one of its own that is gone afterwards.
+with_servers() {
+  if [ -n "${STELE_TEST_POSTGRES_URL:-}" ]; then "$@"; else scripts/with_postgres.sh "$@"; fi
+}
+
 say_what_is_not_tested() {
   if [ -z "${STELE_TEST_MSSQL_URL:-}" ]; then
     echo "!! SQL Server was NOT tested: there is no such backend yet"
   fi
-  echo "!! PostgreSQL was NOT tested: there is no such backend yet"
 }
 
 for step in "${steps[@]}"; do
@@ -39,19 +43,19 @@ for step in "${steps[@]}"; do
     release | dev)
       build "$step"
       echo "== Testing $step"
-      ctest --preset "$step" -j "$jobs"
+      with_servers ctest --preset "$step" -j "$jobs"
       ;;
     asan)
       build asan
       echo "== Testing under AddressSanitizer and UndefinedBehaviorSanitizer"
       ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 STELE_CONFORMANCE_QUICK=1 \
-        ctest --preset asan -j "$jobs" -LE slow
+        with_servers ctest --preset asan -j "$jobs" -LE slow
       ;;
     tsan)
       build tsan
       echo "== Testing under ThreadSanitizer"
       TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 STELE_CONFORMANCE_QUICK=1 \
-        ctest --preset tsan -j "$jobs" -LE slow
+        with_servers ctest --preset tsan -j "$jobs" -LE slow
       ;;
     bench)
       build release

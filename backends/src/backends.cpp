@@ -1,5 +1,8 @@
 #include "stele/backends.h"
 
+#ifdef STELE_WITH_POSTGRES
+#include "stele/postgres.h"
+#endif
 #include "stele/sqlite.h"
 
 namespace stele {
@@ -9,6 +12,9 @@ const Registry& default_registry() {
     Registry all;
     register_memory_driver(all);
     sqlite::register_driver(all);
+#ifdef STELE_WITH_POSTGRES
+    postgres::register_driver(all);
+#endif
     return all;
   }();
   return registry;

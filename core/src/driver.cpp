@@ -1,13 +1,34 @@
 #include "stele/driver/driver.h"
 
 #include <set>
+#include <thread>
 
 #include "sha256.h"
 
 namespace stele::driver {
 
+namespace {
+
+class Sleeper final : public AppendListener {
+ public:
+  void wait(std::chrono::milliseconds timeout) noexcept override { std::this_thread::sleep_for(timeout); }
+};
+
+}  // namespace
+
 Driver::~Driver() = default;
+AppendListener::~AppendListener() = default;
 MigrationStore::~MigrationStore() = default;
+
+std::unique_ptr<AppendListener> Driver::listen() {
+  return std::make_unique<Sleeper>();
+}
+
+void Driver::grant_roles(const RoleNames& /*names*/) {
+  Error::Details details;
+  details.backend = std::string(name());
+  throw Error(ErrorCode::unsupported, "this backend has no roles", std::move(details));
+}
 
 RecordedEvent& EventPage::add() {
   if (size_ == events_.size()) return events_.emplace_back(), events_[size_++];

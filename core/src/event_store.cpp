@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <limits>
+#include <thread>
 
 #include "page_source.h"
 #include "prepare.h"
@@ -28,7 +30,12 @@ struct EventStore::State {
 
 namespace {
 
-constexpr int resolution_tries = 3;
+// A server that restarts needs some seconds.
+constexpr int resolution_tries = 8;
+
+std::chrono::milliseconds pause_before_retry(int attempt) {
+  return std::chrono::milliseconds(std::min(1'000, 10 << attempt));
+}
 
 class StreamPages final : public detail::PageSource {
  public:
@@ -191,6 +198,7 @@ void EventStore::State::resolve(std::span<driver::PreparedAppend> appends, const
           error.outcome() == Outcome::unknown || error.retryable() || error.code() == ErrorCode::cannot_connect;
       if (!again || last) throw first;
     }
+    std::this_thread::sleep_for(pause_before_retry(attempt));
   }
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (answers[i].error || !answers[i].result.replayed()) continue;

@@ -3,6 +3,7 @@
 #
 #   STELE_CLI=path/to/stele same_on_every_backend.sh            on an SQLite file
 #   STELE_CLI=path/to/stele same_on_every_backend.sh URL        on an empty database of one's own
+#   STELE_CLI=path/to/stele same_on_every_backend.sh postgres   on a schema of the server at STELE_TEST_POSTGRES_URL
 #   … --accept                                                  write the transcript instead of comparing
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,7 +15,20 @@ if [ "${1:-}" = --accept ]; then
   shift
 fi
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+schema=
+clean_up() {
+  rm -rf "$work"
+  [ -z "$schema" ] || psql -q "$STELE_TEST_POSTGRES_URL" -c "SET client_min_messages = error; DROP SCHEMA $schema CASCADE"
+}
+trap clean_up EXIT
+if [ "${1:-}" = postgres ]; then
+  if [ -z "${STELE_TEST_POSTGRES_URL:-}" ]; then
+    echo "skipped: STELE_TEST_POSTGRES_URL names no server"
+    exit 77
+  fi
+  schema=stele_cli_$$
+  set -- "$STELE_TEST_POSTGRES_URL?schema=$schema"
+fi
 unset XDG_CONFIG_HOME NO_COLOR
 export HOME=$work STELE_URL=${1:-sqlite:$work/store.db}
 

@@ -152,11 +152,11 @@ TEST_F(UnknownOutcome, ItTriesThreeTimes) {
 
 TEST_F(UnknownOutcome, ThenItSaysThatItDoesNotKnow) {
   applied_but_lost();
-  for (int i = 0; i < 3; ++i) then({.applies = false, .error = lost_answer("lost again")});
+  for (int i = 0; i < 8; ++i) then({.applies = false, .error = lost_answer("lost again")});
   const Error error = testing::error_of([&] { static_cast<void>(store.append(request("7", "r"))); });
   EXPECT_EQ(error.outcome(), Outcome::unknown);
   EXPECT_EQ(error.message(), "the connection was lost during commit");  // The first one's.
-  EXPECT_EQ(fates.calls, 4);
+  EXPECT_EQ(fates.calls, 9);
   // The caller's own repetition finds it.
   EXPECT_EQ(store.append(request("7", "r")).status, AppendStatus::replayed);
   EXPECT_EQ(store.stats().events, 2);

@@ -42,8 +42,10 @@ auto SqliteDriver::in_read_transaction(Read read) {
 
 SqliteDriver::SqliteDriver(Settings settings)
     : settings_(std::move(settings)),
-      writers_(backend_name, 1, [this] { return std::make_unique<Session>(settings_, Role::writer); }),
-      readers_(backend_name, settings_.readers, [this] { return std::make_unique<Session>(settings_, Role::reader); }),
+      writers_(backend_name, {.max_sessions = 1},
+               [this] { return std::make_unique<Session>(settings_, Role::writer); }),
+      readers_(backend_name, {.max_sessions = settings_.readers},
+               [this] { return std::make_unique<Session>(settings_, Role::reader); }),
       group_commit_(writers_, settings_.busy_timeout) {
   in_read_transaction([](Session&) { return 0; });
 }

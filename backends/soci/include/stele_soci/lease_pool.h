@@ -11,41 +11,83 @@
 #include <utility>
 #include <vector>
 
+#include "stele/driver/driver.h"
 #include "stele/error.h"
 
 namespace stele::soci_backend {
 
+struct PoolOptions {
+  std::size_t max_sessions = 1;
+  /// A session that was not used for this long is asked whether it still lives before it is lent.
+  std::chrono::milliseconds check_after_idle = std::chrono::milliseconds::max();
+  /// A session this old is closed instead of lent again: servers restart, addresses move.
+  std::chrono::milliseconds max_lifetime = std::chrono::milliseconds::max();
+};
+
 /// Makes sessions when they are first needed, up to a maximum, and keeps them. Thread-safe. Unlike SOCI's pool it has a
-/// deadline, and a session that is no longer usable() is closed instead of lent again.
+/// deadline, and a session that is no longer usable() is closed instead of lent again. Sessions of a server have
+/// alive(bool ask), too: without asking it only looks whether the connection was closed meanwhile.
 template <class Session>
 class LeasePool {
+  using Clock = std::chrono::steady_clock;
+  struct Entry {
+    std::unique_ptr<Session> session;
+    Clock::time_point made;
+    Clock::time_point used;
+  };
+
  public:
   using Factory = std::function<std::unique_ptr<Session>()>;
 
   /// `backend` names the driver in errors.
-  LeasePool(std::string_view backend, std::size_t max_sessions, Factory factory)
-      : backend_(backend), max_(max_sessions), factory_(std::move(factory)) {}
+  LeasePool(std::string_view backend, PoolOptions options, Factory factory)
+      : backend_(backend), options_(options), factory_(std::move(factory)) {}
 
   class Lease {
    public:
-    Lease(LeasePool& pool, std::unique_ptr<Session> session) noexcept : pool_(&pool), session_(std::move(session)) {}
-    Lease(Lease&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), session_(std::move(other.session_)) {}
+    Lease(LeasePool& pool, Entry entry) noexcept : pool_(&pool), entry_(std::move(entry)) {}
+    Lease(Lease&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), entry_(std::move(other.entry_)) {}
     Lease& operator=(Lease&&) = delete;
     ~Lease() {
-      if (pool_ != nullptr) pool_->give_back(std::move(session_));
+      if (pool_ != nullptr) pool_->give_back(std::move(entry_));
     }
-    Session& operator*() const noexcept { return *session_; }
-    Session* operator->() const noexcept { return session_.get(); }
+    Session& operator*() const noexcept { return *entry_.session; }
+    Session* operator->() const noexcept { return entry_.session.get(); }
 
    private:
     LeasePool* pool_;
-    std::unique_ptr<Session> session_;
+    Entry entry_;
   };
 
   /// Throws busy when no session comes free in time, and whatever the factory throws.
-  Lease lease(std::chrono::steady_clock::time_point deadline) {
+  Lease lease(Clock::time_point deadline) {
+    for (;;) {
+      Entry entry = take(deadline);
+      if (entry.session == nullptr) return Lease(*this, make());
+      if (fit(entry)) return Lease(*this, std::move(entry));
+      entry.session.reset();
+      give_back(std::move(entry));
+    }
+  }
+
+  driver::ConnectionStats stats() {
+    const std::lock_guard lock(mutex_);
+    driver::ConnectionStats stats = stats_;
+    stats.open = made_;
+    stats.in_use = made_ - free_.size();
+    return stats;
+  }
+
+ private:
+  /// An idle session, or the right to make one.
+  Entry take(Clock::time_point deadline) {
     std::unique_lock lock(mutex_);
-    if (!free_changed_.wait_until(lock, deadline, [this] { return !free_.empty() || made_ < max_; })) {
+    ++stats_.waiting;
+    const bool got =
+        free_changed_.wait_until(lock, deadline, [this] { return !free_.empty() || made_ < options_.max_sessions; });
+    --stats_.waiting;
+    if (!got) {
+      ++stats_.timed_out;
       throw Error(ErrorCode::busy, "no session came free in time",
                   {.backend = std::string(backend_),
                    .native_code = 0,
@@ -53,40 +95,57 @@ class LeasePool {
                    .retryable = true,
                    .outcome = Outcome::not_applied});
     }
-    if (!free_.empty()) {
-      std::unique_ptr<Session> session = std::move(free_.back());
-      free_.pop_back();
-      return Lease(*this, std::move(session));
+    if (free_.empty()) {
+      ++made_;
+      return {};
     }
-    ++made_;
-    lock.unlock();
+    Entry entry = std::move(free_.back());
+    free_.pop_back();
+    return entry;
+  }
+
+  Entry make() {
     try {
-      return Lease(*this, factory_());
+      Entry entry{factory_(), Clock::now(), {}};
+      const std::lock_guard lock(mutex_);
+      ++stats_.opened;
+      return entry;
     } catch (...) {
-      give_back(nullptr);
+      give_back({});
       throw;
     }
   }
 
- private:
-  void give_back(std::unique_ptr<Session> session) noexcept {
-    if (session != nullptr && !session->usable()) session.reset();
+  bool fit(const Entry& entry) const {
+    const Clock::time_point now = Clock::now();
+    if (now - entry.made >= options_.max_lifetime) return false;
+    if constexpr (requires(Session & session) { session.alive(true); }) {
+      return entry.session->alive(now - entry.used >= options_.check_after_idle);
+    }
+    return true;
+  }
+
+  void give_back(Entry entry) noexcept {
+    if (entry.session != nullptr && !entry.session->usable()) entry.session.reset();
+    entry.used = Clock::now();
     const std::lock_guard lock(mutex_);
-    if (session != nullptr) {
-      free_.push_back(std::move(session));
+    if (entry.session != nullptr) {
+      free_.push_back(std::move(entry));
     } else {
       --made_;
+      ++stats_.dropped;
     }
     free_changed_.notify_one();
   }
 
   const std::string_view backend_;
-  const std::size_t max_;
+  const PoolOptions options_;
   const Factory factory_;
   std::mutex mutex_;
   std::condition_variable free_changed_;
-  std::vector<std::unique_ptr<Session>> free_;  // The last one given back is lent first: its caches are warm.
+  std::vector<Entry> free_;  // The last one given back is lent first: its caches are warm.
   std::size_t made_ = 0;
+  driver::ConnectionStats stats_;
 };
 
 }  // namespace stele::soci_backend

@@ -117,6 +117,33 @@ struct LogPageRequest {
   PageLimits limits;
 };
 
+/// A backend's connections, for monitoring; all 0 where there is no server.
+struct ConnectionStats {
+  std::size_t open = 0;
+  std::size_t in_use = 0;
+  std::size_t waiting = 0;      ///< Callers that wait for a connection right now.
+  std::uint64_t opened = 0;     ///< Since the driver was opened.
+  std::uint64_t dropped = 0;    ///< Closed because they broke, failed a check, grew old, or could not be made.
+  std::uint64_t timed_out = 0;  ///< Callers that were told `busy` because no connection came free.
+};
+
+/// Waits for appends. Used by one thread at a time; the driver must outlive it.
+class STELE_API AppendListener {
+ public:
+  virtual ~AppendListener();
+
+  /// Returns as soon as something may have been appended since the last call, or when the time is over. It may return
+  /// for nothing, and may miss an append: it shortens a reader's polling and never takes its place. Throws nothing.
+  virtual void wait(std::chrono::milliseconds timeout) noexcept = 0;
+};
+
+/// Roles of the database that applications log in as, or are members of.
+struct RoleNames {
+  std::string reader;  ///< May select.
+  std::string writer;  ///< May append, too. Never UPDATE or DELETE events, commands or streams.
+  std::string admin;   ///< May remove snapshots and projections' offsets, too.
+};
+
 /// A backend's connection to one database. Thread-safe: core calls it from any thread, several at once.
 ///
 /// Every function may throw Error, with the driver's name as backend(), and with code busy (retryable, not_applied)
@@ -174,6 +201,15 @@ class STELE_API Driver {
   /// Reports what the database itself can check: its own integrity, references, the schema with its triggers, rows that
   /// belong together, every command's outcome against its events. Adds a line to report.checks for each kind of check.
   virtual void verify_storage(const VerifyOptions& options, VerifyReport& report) = 0;
+
+  /// The default only sleeps.
+  virtual std::unique_ptr<AppendListener> listen();
+
+  virtual ConnectionStats connection_stats() { return {}; }
+
+  /// Makes the roles that are missing and gives each its rights, in one transaction; to be repeated after a migration.
+  /// The default throws unsupported.
+  virtual void grant_roles(const RoleNames& names);
 
   /// Null when the backend has no schema to migrate.
   virtual class MigrationStore* migrations() noexcept { return nullptr; }

@@ -1,0 +1,357 @@
+#include "append.h"
+
+#include <list>
+#include <map>
+#include <thread>
+
+#include "errors.h"
+#include "event_row.h"
+#include "stele/driver/outcome.h"
+#include "stele/driver/replay.h"
+#include "streams.h"
+
+namespace stele::postgres {
+namespace {
+
+using driver::PreparedAppend;
+using driver::PreparedCommand;
+using driver::PreparedEvent;
+using driver::PreparedStream;
+using std::chrono::steady_clock;
+
+// A unique key that another took first is found by the second attempt; a deadlock may take a few.
+constexpr int max_attempts = 5;
+constexpr std::string_view lock_call = "SELECT append_locks($1, $2, $3)";
+
+constexpr std::string_view call =
+    "SELECT status, detail, outcome, conflict_index, actual_version, base_versions, first_positions, last_positions "
+    "FROM "
+    "append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, "
+    "$24, "
+    "$25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45)";
+
+std::int16_t kind_number(const ExpectedVersion& expected) {
+  switch (expected.kind()) {
+    case ExpectedVersion::Kind::any: return 0;
+    case ExpectedVersion::Kind::no_stream: return 1;
+    case ExpectedVersion::Kind::stream_exists: return 2;
+    case ExpectedVersion::Kind::exactly: return 3;
+  }
+  return 3;
+}
+
+void add_streams(const PreparedAppend& append, Parameters& parameters) {
+  Array types(Type::text);
+  Array ids(Type::text);
+  Array kinds(Type::int2);
+  Array versions(Type::int8);
+  Array events(Type::int4);
+  const auto add = [&](const StreamKey& key, const ExpectedVersion& expected, std::size_t count) {
+    types.add(key.type);
+    ids.add(key.id);
+    kinds.add(kind_number(expected));
+    versions.add(expected.version().value());
+    events.add(static_cast<std::int32_t>(count));
+  };
+  for (const PreparedStream& stream : append.streams) add(*stream.key, stream.expected, stream.events.size());
+  for (const StreamCondition& condition : append.conditions) add(condition.stream, condition.expected, 0);
+  parameters.add(Type::text, append.tenant).add(types).add(ids).add(kinds).add(versions).add(events);
+  parameters.add(Type::int4, static_cast<std::int32_t>(append.streams.size()));
+}
+
+void add_command(const std::optional<PreparedCommand>& prepared, Parameters& parameters) {
+  if (!prepared) {
+    parameters.add_null(Type::text).add_null(Type::text).add_null(Type::uuid).add_null(Type::boolean);
+    for (int i = 0; i < 7; ++i) parameters.add_null(Type::text);
+    parameters.add_null(Type::bytea);
+    return;
+  }
+  const Command& command = *prepared->command;
+  const auto text = [&](const auto& value) { parameters.add(Type::text, value); };
+  const auto no_text = [&] { parameters.add_null(Type::text); };
+  text(command.key.source);
+  text(command.key.request_id);
+  parameters.add(Type::uuid, prepared->command_id).add(Type::boolean, prepared->command_id_given);
+  text(command.type);
+  if (prepared->stream != nullptr) {
+    text(prepared->stream->type);
+    text(prepared->stream->id);
+  } else {
+    no_text();
+    no_text();
+  }
+  if (command.actor) {
+    text(to_string(command.actor->type));
+    text(command.actor->id);
+  } else {
+    no_text();
+    no_text();
+  }
+  command.channel ? text(to_string(*command.channel)) : no_text();
+  command.data ? text(command.data->text()) : no_text();
+  parameters.add(Type::bytea, std::string_view(reinterpret_cast<const char*>(prepared->fingerprint.data()),
+                                               prepared->fingerprint.size()));
+}
+
+/// A column of the events, as an array with an element for each.
+template <class Value>
+void add_column(const PreparedAppend& append, Type type, Parameters& parameters, Value value) {
+  Array array(type);
+  std::int32_t stream_number = 0;
+  for (const PreparedStream& stream : append.streams) {
+    ++stream_number;
+    for (const PreparedEvent& event : stream.events) value(array, event, stream_number);
+  }
+  parameters.add(array);
+}
+
+void add_events(const PreparedAppend& append, Parameters& parameters) {
+  const auto column = [&](Type type, auto value) { add_column(append, type, parameters, value); };
+  const auto json = [&](std::optional<Json> EventFields::*member) {
+    column(Type::text, [member](Array& to, const PreparedEvent& e, std::int32_t) {
+      const std::optional<Json>& json_text = e.event->*member;
+      json_text ? to.add(json_text->text()) : to.add_null();
+    });
+  };
+  column(Type::uuid, [](Array& to, const PreparedEvent& e, std::int32_t) {
+    if (e.event_id_given) to.add(e.event_id);
+  });
+  column(Type::int4, [](Array& to, const PreparedEvent&, std::int32_t stream) { to.add(stream); });
+  column(Type::uuid, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.event_id); });
+  column(Type::text, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.event->type); });
+  column(Type::int4, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.event->event_version); });
+  column(Type::timestamptz, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.occurred_at); });
+  column(Type::timestamptz, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.event->valid_from); });
+  column(Type::timestamptz, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.event->valid_to); });
+  column(Type::text, [](Array& to, const PreparedEvent& e, std::int32_t) {
+    e.event->actor ? to.add(to_string(e.event->actor->type)) : to.add_null();
+  });
+  column(Type::text, [](Array& to, const PreparedEvent& e, std::int32_t) {
+    e.event->actor ? to.add(e.event->actor->id) : to.add_null();
+  });
+  column(Type::text, [](Array& to, const PreparedEvent& e, std::int32_t) {
+    e.source != nullptr ? to.add(*e.source) : to.add_null();
+  });
+  column(Type::text, [](Array& to, const PreparedEvent& e, std::int32_t) {
+    e.channel ? to.add(to_string(*e.channel)) : to.add_null();
+  });
+  column(Type::text, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.event->idempotency_key); });
+  column(Type::uuid, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.causation_id); });
+  column(Type::uuid, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.event->correlation_id); });
+  column(Type::text,
+         [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(to_string(e.event->redaction_level)); });
+  column(Type::boolean, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.event->contains_secrets); });
+  column(Type::text, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.event->data.text()); });
+  json(&EventFields::metadata);
+  json(&EventFields::policy_context);
+  json(&EventFields::model_context);
+  json(&EventFields::display);
+  column(Type::int2, [](Array& to, const PreparedEvent& e, std::int32_t) {
+    to.add(static_cast<std::int16_t>(e.event->attributes.size()));
+  });
+
+  Array events(Type::int4);
+  Array names(Type::text);
+  Array values(Type::text);
+  std::int32_t number = 0;
+  for (const PreparedStream& stream : append.streams) {
+    for (const PreparedEvent& event : stream.events) {
+      ++number;
+      for (const auto& [name, value] : event.event->attributes) {
+        events.add(number);
+        names.add(name);
+        values.add(value);
+      }
+    }
+  }
+  parameters.add(events).add(names).add(values);
+}
+
+/// Some of the events are there already. They never change, so what they mean can be decided after the function's
+/// transaction.
+AppendResult decide_found(Session& session, const PreparedAppend& append) {
+  static const std::string by_ids = "SELECT " + std::string(event_columns) + "FROM events AS e " +
+                                    std::string(event_joins) + "WHERE e.event_id = ANY ($1)";
+  static const std::string by_keys = "SELECT " + std::string(event_columns) + "FROM events AS e " +
+                                     std::string(event_joins) +
+                                     "WHERE s.tenant_id = $1 AND s.stream_type = $2 AND s.stream_id = $3 "
+                                     "AND e.idempotency_key = ANY ($4)";
+  std::list<RecordedEvent> events;
+  const auto read = [&](std::string_view sql, const Parameters& parameters, auto keep) {
+    session.for_each_row(sql, parameters, [&](const Result& row) {
+      read_event_row(row, 0, events.emplace_back());
+      keep(events.back());
+      return true;
+    });
+  };
+
+  Array ids(Type::uuid);
+  for (const PreparedStream& stream : append.streams) {
+    for (const PreparedEvent& event : stream.events) {
+      if (event.event_id_given) ids.add(event.event_id);
+    }
+  }
+  std::map<Uuid, const RecordedEvent*> with_id;
+  read(by_ids, Parameters().add(ids), [&](const RecordedEvent& event) { with_id[event.event_id] = &event; });
+
+  std::vector<driver::ExistingEvent> found;
+  for (std::size_t s = 0; s < append.streams.size(); ++s) {
+    const PreparedStream& stream = append.streams[s];
+    Array keys(Type::text);
+    for (const PreparedEvent& event : stream.events) {
+      if (event.event->idempotency_key) keys.add(*event.event->idempotency_key);
+    }
+    std::map<std::string, const RecordedEvent*, std::less<>> with_key;
+    const auto of_stream = [&] {
+      return Parameters()
+          .add(Type::text, stream.key->tenant)
+          .add(Type::text, stream.key->type)
+          .add(Type::text, stream.key->id)
+          .add(keys);
+    };
+    if (keys.size() > 0) {
+      read(by_keys, of_stream(), [&](const RecordedEvent& event) { with_key[*event.idempotency_key] = &event; });
+    }
+    for (std::size_t e = 0; e < stream.events.size(); ++e) {
+      const PreparedEvent& event = stream.events[e];
+      driver::ExistingEvent existing{s, e, nullptr, nullptr};
+      if (event.event_id_given) {
+        if (const auto it = with_id.find(event.event_id); it != with_id.end()) existing.by_id = it->second;
+      }
+      if (event.event->idempotency_key) {
+        if (const auto it = with_key.find(*event.event->idempotency_key); it != with_key.end()) {
+          existing.by_key = it->second;
+        }
+      }
+      if (existing.by_id != nullptr || existing.by_key != nullptr) found.push_back(existing);
+    }
+  }
+  return driver::decide_replay(append, found, [&](const StreamKey& key) {
+    const std::optional<StreamInfo> info = stream_info(session, key);
+    return info ? info->version : Version(0);
+  });
+}
+
+AppendResult understand(Session& session, const PreparedAppend& append, const Result& row) {
+  AppendResult result;
+  const std::string_view status = row.text(0, 0);
+  if (status == "appended") {
+    const std::vector<std::int64_t> bases = row.integers(0, 5);
+    const std::vector<std::int64_t> first_positions = row.integers(0, 6);
+    const std::vector<std::int64_t> last_positions = row.integers(0, 7);
+    for (std::size_t i = 0; i < append.streams.size(); ++i) {
+      const auto count = static_cast<std::int64_t>(append.streams[i].events.size());
+      result.streams.push_back({*append.streams[i].key, Version(bases[i] + 1), Version(bases[i] + count),
+                                Position(first_positions[i]), Position(last_positions[i])});
+    }
+  } else if (status == "replayed") {
+    result.status = AppendStatus::replayed;
+    result.streams = driver::outcome_from_json(row.text(0, 2), append.tenant);
+  } else if (status == "request_id_reused") {
+    result.status = AppendStatus::request_id_reused;
+    result.detail = row.text(0, 1);
+  } else if (status == "conflict") {
+    const auto index = static_cast<std::size_t>(row.integer(0, 3)) - 1;
+    const bool is_stream = index < append.streams.size();
+    const StreamKey& key =
+        is_stream ? *append.streams[index].key : append.conditions[index - append.streams.size()].stream;
+    const ExpectedVersion expected =
+        is_stream ? append.streams[index].expected : append.conditions[index - append.streams.size()].expected;
+    result.status = AppendStatus::conflict;
+    result.conflict = VersionConflict{key, expected, Version(row.integer(0, 4))};
+  } else {
+    return decide_found(session, append);
+  }
+  return result;
+}
+
+/// The parameters of the function append(), in its order.
+Parameters parameters_of(const PreparedAppend& append) {
+  Parameters parameters;
+  add_streams(append, parameters);
+  add_command(append.command, parameters);
+  add_events(append, parameters);
+  return parameters;
+}
+
+constexpr char separator = '\x1F';  // As in migration 0001.
+
+/// What append_locks() takes for all of them.
+Parameters locks_of(std::span<const PreparedAppend> appends) {
+  Array commands(Type::text);
+  Array streams(Type::text);
+  Array writes(Type::boolean);
+  const auto add = [&](const StreamKey& key, bool written) {
+    streams.add(key.tenant + separator + key.type + separator + key.id);
+    writes.add(written);
+  };
+  for (const PreparedAppend& append : appends) {
+    if (append.command) {
+      const CommandKey& key = append.command->command->key;
+      commands.add(std::string(append.tenant) + separator + key.source + separator + key.request_id);
+    }
+    for (const PreparedStream& stream : append.streams) add(*stream.key, !stream.events.empty());
+    for (const StreamCondition& condition : append.conditions) add(condition.stream, false);
+  }
+  Parameters parameters;
+  parameters.add(commands).add(streams).add(writes);
+  return parameters;
+}
+
+/// The server ended the connection, or it broke: nobody knows whether the transaction was committed.
+bool is_lost(const Session& session, const Error& error) {
+  return !session.usable() || error.sqlstate().substr(0, 3) == "57P";
+}
+
+Error as_unknown(const Error& error) {
+  return Error(error.code(), error.message(),
+               {.backend = error.backend(),
+                .native_code = 0,
+                .sqlstate = error.sqlstate(),
+                .retryable = false,
+                .outcome = Outcome::unknown});
+}
+
+}  // namespace
+
+AppendResult append_one(Session& session, const PreparedAppend& append, steady_clock::time_point deadline) {
+  const Parameters parameters = parameters_of(append);
+  for (int attempt = 1;; ++attempt) {
+    try {
+      // Outside a transaction block the call is a transaction of its own: one round trip, the commit included.
+      return understand(session, append, session.execute(call, parameters));
+    } catch (const Error& error) {
+      if (is_lost(session, error)) throw as_unknown(error);
+      if (!worth_another_try(error) || attempt == max_attempts || steady_clock::now() >= deadline) throw;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(attempt));
+  }
+}
+
+std::vector<driver::AppendAnswer> append_together(Session& session, std::span<const PreparedAppend> appends) {
+  std::vector<Parameters> parameters;
+  parameters.reserve(appends.size() + 1);
+  parameters.push_back(locks_of(appends));
+  for (const PreparedAppend& append : appends) parameters.push_back(parameters_of(append));
+  std::vector<Session::Call> calls;
+  calls.reserve(parameters.size());
+  for (const Parameters& of_call : parameters) calls.push_back({calls.empty() ? lock_call : call, &of_call});
+  std::vector<Result> rows;
+  try {
+    rows = session.execute_together(calls);
+  } catch (const Error& error) {
+    if (is_lost(session, error)) throw as_unknown(error);
+    throw;
+  }
+  std::vector<driver::AppendAnswer> answers(appends.size());
+  for (std::size_t i = 0; i < appends.size(); ++i) {
+    try {
+      answers[i].result = understand(session, appends[i], rows[i + 1]);
+    } catch (const Error& error) {  // Of looking at events that were there before: this append wrote nothing.
+      answers[i].error = error;
+    }
+  }
+  return answers;
+}
+
+}  // namespace stele::postgres

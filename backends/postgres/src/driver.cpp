@@ -1,0 +1,224 @@
+#include "driver.h"
+
+#include <algorithm>
+
+#include "append.h"
+#include "commands.h"
+#include "errors.h"
+#include "listener.h"
+#include "log_query.h"
+#include "migrate.h"
+#include "read.h"
+#include "streams.h"
+#include "verify.h"
+
+namespace stele::postgres {
+namespace {
+
+using driver::AppendAnswer;
+using driver::PreparedAppend;
+using std::chrono::steady_clock;
+
+// Appends that share a transaction: each holds its locks until the common commit, so neither too many nor too large.
+constexpr std::size_t max_together = 100;
+constexpr std::size_t max_events_together = 5'000;
+
+constexpr std::chrono::seconds check_after_idle{30};
+
+std::size_t events_of(const PreparedAppend& append) {
+  std::size_t events = 0;
+  for (const driver::PreparedStream& stream : append.streams) events += stream.events.size();
+  return events;
+}
+
+/// How many of the appends, from the first, go into one transaction.
+std::size_t size_of_transaction(std::span<const PreparedAppend> appends) {
+  std::size_t size = 0;
+  std::size_t events = 0;
+  while (size < std::min(appends.size(), max_together)) {
+    events += events_of(appends[size]);
+    if (size > 0 && events > max_events_together) break;
+    ++size;
+  }
+  return size;
+}
+
+bool wrote_events(const AppendAnswer& answer) {
+  if (answer.error || answer.result.status != AppendStatus::appended) return false;
+  return std::any_of(answer.result.streams.begin(), answer.result.streams.end(),
+                     [](const StreamOutcome& stream) { return stream.last_position > Position(0); });
+}
+
+}  // namespace
+
+PostgresDriver::PostgresDriver(Settings settings)
+    : settings_(std::move(settings)),
+      sessions_(backend_name,
+                {.max_sessions = settings_.connections,
+                 .check_after_idle = check_after_idle,
+                 .max_lifetime = settings_.max_lifetime},
+                [this] { return std::make_unique<Session>(settings_); }),
+      notifier_(sessions_) {
+  lease();
+}
+
+SessionPool::Lease PostgresDriver::lease() {
+  return sessions_.lease(steady_clock::now() + settings_.busy_timeout);
+}
+
+namespace {
+
+/// Something of the schema is missing. Either it is of another version, or somebody removed it.
+void explain_missing(Session& session, const Error& error) {
+  if (!session.usable()) return;
+  const int current = driver::current_migration(migration_history(session));
+  if (current != static_cast<int>(embedded_migrations().size())) return;
+  throw Error(ErrorCode::corrupt, "the schema is damaged: " + error.message(),
+              {.backend = std::string(backend_name),
+               .native_code = 0,
+               .sqlstate = error.sqlstate(),
+               .retryable = false,
+               .outcome = Outcome::not_applied});
+}
+
+}  // namespace
+
+template <class Use>
+auto PostgresDriver::reading(Use use) {
+  for (bool again = true;; again = false) {
+    SessionPool::Lease session = lease();
+    try {
+      return use(*session);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::schema_outdated) explain_missing(*session, error);
+      // The server had hung up: a new connection may do.
+      if (session->usable() || !again) throw;
+    }
+  }
+}
+
+std::string_view PostgresDriver::name() const noexcept {
+  return backend_name;
+}
+
+std::vector<AppendAnswer> PostgresDriver::append(std::span<const PreparedAppend> appends) {
+  std::vector<AppendAnswer> answers;
+  answers.reserve(appends.size());
+  while (!appends.empty()) {
+    const std::size_t size = size_of_transaction(appends);
+    append_each(appends.first(size), answers);
+    appends = appends.subspan(size);
+  }
+  if (std::any_of(answers.begin(), answers.end(), wrote_events)) notifier_.appended();
+  return answers;
+}
+
+void PostgresDriver::append_each(std::span<const PreparedAppend> appends, std::vector<AppendAnswer>& answers) {
+  if (appends.size() > 1) {
+    try {
+      const SessionPool::Lease session = lease();
+      for (AppendAnswer& answer : append_together(*session, appends)) answers.push_back(std::move(answer));
+      return;
+    } catch (const Error& error) {
+      if (error.outcome() == Outcome::unknown) {
+        answers.insert(answers.end(), appends.size(), AppendAnswer{{}, error});
+        return;
+      }
+      // One of them failed, and nothing was applied: each for itself.
+    }
+  }
+  for (const PreparedAppend& append : appends) {
+    try {
+      const auto deadline = steady_clock::now() + settings_.busy_timeout;
+      const SessionPool::Lease session = sessions_.lease(deadline);
+      answers.push_back({append_one(*session, append, deadline), std::nullopt});
+    } catch (const Error& error) {
+      answers.push_back({{}, error});
+    }
+  }
+}
+
+void PostgresDriver::read_stream(const driver::StreamPageRequest& request, driver::EventPage& page) {
+  reading([&](Session& session) {
+    page.clear();
+    postgres::read_stream(session, request, page);
+  });
+}
+
+void PostgresDriver::read_log(const driver::LogPageRequest& request, driver::EventPage& page) {
+  reading([&](Session& session) {
+    page.clear();
+    postgres::read_log(session, request, page);
+  });
+}
+
+std::optional<RecordedEvent> PostgresDriver::find_event(const Uuid& event_id) {
+  return reading([&](Session& session) { return postgres::find_event(session, event_id); });
+}
+
+std::optional<StreamInfo> PostgresDriver::stream_info(const StreamKey& stream) {
+  return reading([&](Session& session) { return postgres::stream_info(session, stream); });
+}
+
+std::vector<StreamInfo> PostgresDriver::list_streams(const StreamListOptions& options) {
+  return reading([&](Session& session) { return postgres::list_streams(session, options); });
+}
+
+std::optional<CommandRecord> PostgresDriver::find_command(const CommandKey& key) {
+  return reading([&](Session& session) { return postgres::find_command(session, key); });
+}
+
+std::optional<CommandRecord> PostgresDriver::find_command(const Uuid& command_id) {
+  return reading([&](Session& session) { return postgres::find_command(session, command_id); });
+}
+
+std::vector<CommandRecord> PostgresDriver::list_commands(const StreamKey& stream, std::size_t limit) {
+  return reading([&](Session& session) { return postgres::list_commands(session, stream, limit); });
+}
+
+StoreStats PostgresDriver::stats() {
+  return reading([](Session& session) { return postgres::stats(session); });
+}
+
+std::vector<std::string> PostgresDriver::list_tenants() {
+  return reading([](Session& session) { return postgres::list_tenants(session); });
+}
+
+void PostgresDriver::verify_storage(const VerifyOptions& options, VerifyReport& report) {
+  const SessionPool::Lease session = lease();
+  postgres::verify_storage(*session, options, report);
+}
+
+std::unique_ptr<driver::AppendListener> PostgresDriver::listen() {
+  return std::make_unique<Listener>(settings_);
+}
+
+driver::ConnectionStats PostgresDriver::connection_stats() {
+  return sessions_.stats();
+}
+
+void PostgresDriver::grant_roles(const driver::RoleNames& names) {
+  const SessionPool::Lease session = lease();
+  session->execute(
+      "SELECT grant_roles($1, $2, $3)",
+      Parameters().add(Type::text, names.reader).add(Type::text, names.writer).add(Type::text, names.admin));
+}
+
+std::span<const driver::Migration> PostgresDriver::migrations() const noexcept {
+  return embedded_migrations();
+}
+
+std::vector<driver::MigrationRecord> PostgresDriver::history() {
+  return reading([](Session& session) { return migration_history(session); });
+}
+
+bool PostgresDriver::apply(const driver::MigrationStep& step) {
+  const SessionPool::Lease session = lease();
+  return apply_migration(*session, step);
+}
+
+std::string PostgresDriver::dump_schema() {
+  return reading([](Session& session) { return postgres::dump_schema(session); });
+}
+
+}  // namespace stele::postgres

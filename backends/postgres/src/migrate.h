@@ -1,0 +1,33 @@
+// Migrations of a PostgreSQL schema.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "session.h"
+#include "stele/driver/driver.h"
+
+namespace stele::postgres {
+
+/// What migrations/postgres holds, embedded at build time.
+std::span<const driver::Migration> embedded_migrations() noexcept;
+
+/// Empty for a database without history. Never writes.
+std::vector<driver::MigrationRecord> migration_history(Session& session);
+
+/// Runs a migration's script as it is. Throws migration_failed with the script's name and the line.
+void run_script(Session& session, std::string_view script, const std::string& name);
+
+/// See driver::MigrationStore::apply(). Creates the schema when it is missing.
+bool apply_migration(Session& session, const driver::MigrationStep& step);
+
+/// The schema as text: tables with columns and constraints, indexes, triggers, functions and views, each by name;
+/// without the history.
+std::string dump_schema(Session& session);
+
+/// The same, by object: "trigger events_append_only on events" and its definition.
+std::map<std::string, std::string> schema_objects(Session& session);
+
+}  // namespace stele::postgres

@@ -1,0 +1,240 @@
+#include "session.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <algorithm>
+
+#include "errors.h"
+
+namespace stele::postgres {
+namespace {
+
+constexpr std::size_t max_prepared = 200;
+constexpr int oldest_version = 150'000;
+
+bool succeeded(const pg_result* result) {
+  const ExecStatusType status = PQresultStatus(result);
+  return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
+}
+
+/// Parameters as libpq takes them.
+struct Arguments {
+  explicit Arguments(const Parameters& parameters) : formats(parameters.size(), 1) {
+    values.reserve(parameters.size());
+    lengths.reserve(parameters.size());
+    for (const auto& value : parameters.values()) {
+      values.push_back(value ? value->data() : nullptr);
+      lengths.push_back(value ? static_cast<int>(value->size()) : 0);
+    }
+  }
+  int count() const noexcept { return static_cast<int>(values.size()); }
+
+  std::vector<const char*> values;
+  std::vector<int> lengths;
+  std::vector<int> formats;
+};
+
+/// Takes what is left of a statement's results, so that the next one can be sent.
+void drain(pg_conn* connection) {
+  while (pg_result* result = PQgetResult(connection)) PQclear(result);
+}
+
+/// The plan of a prepared statement is for tables that were migrated meanwhile.
+bool is_stale_plan(const Error& error) {
+  return error.sqlstate() == "0A000" && error.message().find("cached plan") != std::string::npos;
+}
+
+}  // namespace
+
+Session::Session(const Settings& settings) : schema_(settings.schema), connection_(settings.conninfo) {
+  if (PQserverVersion(handle()) < oldest_version) {
+    throw make_error(ErrorCode::unsupported, "the server is older than PostgreSQL 15");
+  }
+  // Only names of the store's schema are found; temporary ones come last, so that nobody can put a table in front.
+  // A server or role that is set to asynchronous commits would acknowledge what a crash can take back (G12).
+  const Result answer =
+      run("SET search_path = " + quoted_identifier(schema_) +
+              ", pg_temp; SET lock_timeout = " + std::to_string(settings.busy_timeout.count()) +
+              "; SET default_transaction_isolation = 'read committed'; SET client_min_messages = warning; "
+              "SELECT pg_backend_pid(), CASE WHEN current_setting('synchronous_commit') = 'off' "
+              "THEN set_config('synchronous_commit', 'on', false) END",
+          "connect");
+  // A pooler makes up the process number that it gives a client.
+  if (!settings.behind_pooler && answer.text(0, 0) != std::to_string(PQbackendPID(handle()))) {
+    throw make_error(ErrorCode::unsupported,
+                     "there is a connection pooler between this program and PostgreSQL. Stele prepares statements and "
+                     "sets up its connections, which works only when each keeps one server connection: connect to the "
+                     "server itself (Stele has a pool of its own), or, if the pooler is in session mode, add "
+                     "pooler=session to the URL");
+  }
+}
+
+Result Session::checked(pg_result* result) {
+  Result answer(result);
+  if (!succeeded(result)) throw make_error(handle(), result, "postgres");
+  return answer;
+}
+
+const std::string& Session::prepare(std::string_view sql, const Parameters& parameters) {
+  const auto found = prepared_.find(sql);
+  if (found != prepared_.end()) return found->second;
+  if (prepared_.size() == max_prepared) {
+    run("DEALLOCATE ALL", "postgres");
+    prepared_.clear();
+  }
+  std::string text(sql);
+  std::string name = "stele_" + std::to_string(prepared_.size());
+  checked(
+      PQprepare(handle(), name.c_str(), text.c_str(), static_cast<int>(parameters.size()), parameters.types().data()));
+  return prepared_.emplace(std::move(text), std::move(name)).first->second;
+}
+
+Result Session::execute(std::string_view sql, const Parameters& parameters) {
+  const Arguments arguments(parameters);
+  for (int attempt = 1;; ++attempt) {
+    try {
+      const std::string& name = prepare(sql, parameters);
+      return checked(PQexecPrepared(handle(), name.c_str(), arguments.count(), arguments.values.data(),
+                                    arguments.lengths.data(), arguments.formats.data(), 1));
+    } catch (const Error& error) {
+      if (!is_stale_plan(error) || attempt > 1 || PQtransactionStatus(handle()) != PQTRANS_IDLE) throw;
+      run("DEALLOCATE ALL", "postgres");
+      prepared_.clear();
+    }
+  }
+}
+
+void Session::for_each_row(std::string_view sql, const Parameters& parameters,
+                           const std::function<bool(const Result&)>& row) {
+  const Arguments arguments(parameters);
+  const std::string& name = prepare(sql, parameters);
+  if (PQsendQueryPrepared(handle(), name.c_str(), arguments.count(), arguments.values.data(), arguments.lengths.data(),
+                          arguments.formats.data(), 1) == 0) {
+    throw make_error(handle(), nullptr, "postgres");
+  }
+  PQsetSingleRowMode(handle());
+  try {
+    bool wanted = true;
+    while (pg_result* next = PQgetResult(handle())) {
+      const Result result(next);
+      if (PQresultStatus(next) == PGRES_SINGLE_TUPLE) {
+        wanted = wanted && row(result);
+      } else if (!succeeded(next)) {
+        throw make_error(handle(), next, "postgres");
+      }
+    }
+  } catch (...) {
+    drain(handle());
+    throw;
+  }
+}
+
+std::vector<Result> Session::execute_together(const std::vector<Call>& calls) {
+  std::vector<const std::string*> names;
+  names.reserve(calls.size());
+  // Nothing may be forgotten while names are collected.
+  if (prepared_.size() + calls.size() > max_prepared) {
+    run("DEALLOCATE ALL", "postgres");
+    prepared_.clear();
+  }
+  for (const Call& call : calls) names.push_back(&prepare(call.sql, *call.parameters));
+
+  const auto lost = [this](const pg_result* result) {
+    return make_error(handle(), result, "postgres", Outcome::unknown);
+  };
+  if (PQenterPipelineMode(handle()) == 0) throw make_error(handle(), nullptr, "postgres");
+  bool sent = PQsendQueryParams(handle(), "BEGIN", 0, nullptr, nullptr, nullptr, nullptr, 1) != 0;
+  for (std::size_t i = 0; i < calls.size() && sent; ++i) {
+    const Arguments arguments(*calls[i].parameters);
+    sent = PQsendQueryPrepared(handle(), names[i]->c_str(), arguments.count(), arguments.values.data(),
+                               arguments.lengths.data(), arguments.formats.data(), 1) != 0;
+  }
+  sent = sent && PQsendQueryParams(handle(), "COMMIT", 0, nullptr, nullptr, nullptr, nullptr, 1) != 0;
+  if (!sent || PQpipelineSync(handle()) == 0) throw lost(nullptr);
+
+  std::vector<Result> results;
+  std::optional<Error> failure;
+  bool committed = false;
+  for (;;) {
+    pg_result* next = PQgetResult(handle());
+    if (next == nullptr) {
+      if (!usable_connection()) throw lost(nullptr);
+      continue;  // The end of one statement's results.
+    }
+    Result result(next);
+    const ExecStatusType status = PQresultStatus(next);
+    if (status == PGRES_PIPELINE_SYNC) break;
+    if (status == PGRES_TUPLES_OK) {
+      results.push_back(std::move(result));
+    } else if (status == PGRES_COMMAND_OK) {
+      committed = std::string_view(PQcmdStatus(next)) == "COMMIT";
+    } else if (status != PGRES_PIPELINE_ABORTED && !failure) {
+      failure = make_error(handle(), next, "postgres");
+    }
+  }
+  PQexitPipelineMode(handle());
+  if (PQtransactionStatus(handle()) == PQTRANS_INERROR || PQtransactionStatus(handle()) == PQTRANS_INTRANS) {
+    const Result ignored(PQexec(handle(), "ROLLBACK"));
+  }
+  if (failure) throw *failure;
+  if (!committed || results.size() != calls.size()) throw make_error(ErrorCode::internal, "the transaction had failed");
+  return results;
+}
+
+Result Session::run(const std::string& script, std::string_view doing) {
+  Result answer(PQexec(handle(), script.c_str()));
+  if (!succeeded(answer.handle())) throw make_error(handle(), answer.handle(), doing);
+  return answer;
+}
+
+bool Session::usable_connection() const noexcept {
+  return PQstatus(handle()) == CONNECTION_OK;
+}
+
+bool Session::usable() const noexcept {
+  return usable_connection() && PQtransactionStatus(handle()) == PQTRANS_IDLE &&
+         PQpipelineStatus(handle()) == PQ_PIPELINE_OFF;
+}
+
+bool Session::alive(bool ask) noexcept {
+  pollfd socket{PQsocket(handle()), POLLIN, 0};
+  if (::poll(&socket, 1, 0) > 0) {
+    // Notices and changed settings may come at any time; a closed connection is readable, too.
+    if (PQconsumeInput(handle()) == 0 || !usable()) return false;
+  }
+  if (!ask) return true;
+  const Result answer(PQexec(handle(), ""));
+  return succeeded(answer.handle()) && usable();
+}
+
+std::size_t Session::rows_for(std::size_t bytes) const noexcept {
+  return bytes_per_row_ == 0 ? bytes : std::max<std::size_t>(2 * bytes / bytes_per_row_, 8);
+}
+
+void Session::learn_row_size(std::size_t rows, std::size_t bytes) noexcept {
+  if (rows > 0) bytes_per_row_ = std::max<std::size_t>(bytes / rows, 1);
+}
+
+Transaction::Transaction(Session& session, std::string_view begin) : session_(session) {
+  session_.run(std::string(begin), "begin");
+}
+
+Transaction::~Transaction() {
+  if (!open_ || PQstatus(session_.handle()) != CONNECTION_OK) return;
+  const Result ignored(PQexec(session_.handle(), "ROLLBACK"));
+}
+
+void Transaction::commit() {
+  open_ = false;
+  const Result answer(PQexec(session_.handle(), "COMMIT"));
+  const bool lost = PQstatus(session_.handle()) != CONNECTION_OK;
+  if (!succeeded(answer.handle())) {
+    throw make_error(session_.handle(), answer.handle(), "commit", lost ? Outcome::unknown : Outcome::not_applied);
+  }
+  // COMMIT of a failed transaction succeeds with the tag ROLLBACK.
+  if (std::string_view(PQcmdStatus(answer.handle())) == "COMMIT") return;
+  throw make_error(ErrorCode::internal, "commit: the transaction had failed");
+}
+
+}  // namespace stele::postgres

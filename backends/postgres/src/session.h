@@ -1,0 +1,94 @@
+// One connection to the database, with its prepared statements and its transactions.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "native.h"
+#include "settings.h"
+#include "soci_session.h"
+#include "stele/types.h"
+#include "stele_soci/lease_pool.h"
+
+namespace stele::postgres {
+
+/// Used by one thread at a time.
+class Session {
+ public:
+  /// Connects, and sets what every statement relies on: the schema, durable commits, the deadline for locks. Throws
+  /// cannot_connect, permission_denied, or unsupported for an old server or a pooler in between.
+  explicit Session(const Settings& settings);
+
+  soci::session& soci() noexcept { return connection_.soci(); }
+  pg_conn* handle() const noexcept { return connection_.handle(); }
+  const std::string& schema() const noexcept { return schema_; }
+
+  /// Executes a statement with parameters, prepared at its first use. An error outside a transaction leaves nothing.
+  Result execute(std::string_view sql, const Parameters& parameters = {});
+
+  /// The same, row by row as they come: memory does not grow with the result. `row` returns false when it wants no
+  /// more; the rest is then skipped.
+  void for_each_row(std::string_view sql, const Parameters& parameters, const std::function<bool(const Result&)>& row);
+
+  /// Executes these with one round trip, as one transaction. Returns the results in order. Throws what the first one
+  /// that failed says, and then nothing was applied; with outcome unknown when the connection was lost.
+  struct Call {
+    std::string_view sql;
+    const Parameters* parameters;
+  };
+  std::vector<Result> execute_together(const std::vector<Call>& calls);
+
+  /// Executes any number of statements without parameters. Returns the last one's result, in text format.
+  Result run(const std::string& script, std::string_view doing);
+
+  /// False when the connection is gone, or is in the middle of something: it must not be lent again.
+  bool usable() const noexcept;
+  /// Whether the server still answers; without asking, whether it has not hung up.
+  bool alive(bool ask) noexcept;
+
+  /// Rows that fit well into so many bytes, going by what was read before.
+  std::size_t rows_for(std::size_t bytes) const noexcept;
+  void learn_row_size(std::size_t rows, std::size_t bytes) noexcept;
+
+  /// All up to here is settled (G7), as this connection's server said last.
+  Position settled;
+
+ private:
+  const std::string& prepare(std::string_view sql, const Parameters& parameters);
+  Result checked(pg_result* result);
+  bool usable_connection() const noexcept;
+
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
+  };
+
+  const std::string schema_;
+  SociSession connection_;
+  std::unordered_map<std::string, std::string, Hash, std::equal_to<>> prepared_;  // By text: the statement's name.
+  std::size_t bytes_per_row_ = 0;
+};
+
+using SessionPool = soci_backend::LeasePool<Session>;
+
+/// A transaction that is rolled back unless commit() was reached.
+class Transaction {
+ public:
+  /// `begin` is the statement that opens it: "BEGIN", or a kind of it.
+  Transaction(Session& session, std::string_view begin);
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  ~Transaction();
+
+  /// Throws with outcome unknown when the answer to the commit was lost.
+  void commit();
+
+ private:
+  Session& session_;
+  bool open_ = true;
+};
+
+}  // namespace stele::postgres

@@ -1,0 +1,505 @@
+-- The event log: streams, commands, events and their attributes; and the functions that append to it and say how far it is
+-- settled. Runs with search_path set to the store's own schema; the functions keep it (SET search_path FROM CURRENT), or have
+-- a body that is bound when they are made.
+--
+-- Text compares byte for byte (COLLATE "C"), so case, accents and trailing spaces count.
+
+CREATE TABLE streams (
+    stream_no        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant_id        text COLLATE "C" NOT NULL CHECK (octet_length(tenant_id) BETWEEN 1 AND 64),
+    stream_type      text COLLATE "C" NOT NULL CHECK (octet_length(stream_type) BETWEEN 1 AND 64),
+    stream_id        text COLLATE "C" NOT NULL CHECK (octet_length(stream_id) BETWEEN 1 AND 255),
+    version          bigint NOT NULL CHECK (version >= 1),
+    created_at       timestamptz NOT NULL,
+    last_recorded_at timestamptz NOT NULL CHECK (last_recorded_at >= created_at),
+    UNIQUE (tenant_id, stream_type, stream_id)
+) WITH (fillfactor = 80);
+
+CREATE TABLE commands (
+    command_no   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tenant_id    text COLLATE "C" NOT NULL CHECK (octet_length(tenant_id) BETWEEN 1 AND 64),
+    source       text COLLATE "C" NOT NULL CHECK (octet_length(source) BETWEEN 1 AND 64),
+    request_id   text COLLATE "C" NOT NULL CHECK (octet_length(request_id) BETWEEN 1 AND 255),
+    command_id   uuid NOT NULL UNIQUE,
+    command_type text COLLATE "C" NOT NULL CHECK (octet_length(command_type) BETWEEN 1 AND 128),
+    stream_type  text COLLATE "C" CHECK (octet_length(stream_type) BETWEEN 1 AND 64),
+    stream_id    text COLLATE "C" CHECK (octet_length(stream_id) BETWEEN 1 AND 255),
+    actor_type   text CHECK (actor_type IN ('user', 'service', 'agent', 'system')),
+    actor_id     text COLLATE "C" CHECK (octet_length(actor_id) BETWEEN 1 AND 255),
+    channel      text CHECK (channel IN ('ui', 'api', 'import', 'webhook', 'system')),
+    data         jsonb CHECK (jsonb_typeof(data) IN ('object', 'array')),
+    fingerprint  bytea NOT NULL CHECK (length(fingerprint) = 32),
+    outcome      jsonb NOT NULL,
+    recorded_at  timestamptz NOT NULL,
+    UNIQUE (tenant_id, source, request_id),
+    CHECK ((actor_type IS NULL) = (actor_id IS NULL)),
+    CHECK ((stream_type IS NULL) = (stream_id IS NULL))
+);
+
+CREATE TABLE events (
+    global_position  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    stream_no        bigint NOT NULL REFERENCES streams (stream_no),
+    stream_version   bigint NOT NULL CHECK (stream_version >= 1),
+    tenant_id        text COLLATE "C" NOT NULL,
+    stream_type      text COLLATE "C" NOT NULL,
+    event_id         uuid NOT NULL,
+    event_type       text COLLATE "C" NOT NULL CHECK (octet_length(event_type) BETWEEN 1 AND 128),
+    event_version    integer NOT NULL DEFAULT 1 CHECK (event_version >= 1),
+    occurred_at      timestamptz NOT NULL CHECK (occurred_at BETWEEN '0001-01-01 00:00:00Z' AND '9999-12-31 23:59:59.999999Z'),
+    recorded_at      timestamptz NOT NULL,
+    valid_from       timestamptz CHECK (valid_from BETWEEN '0001-01-01 00:00:00Z' AND '9999-12-31 23:59:59.999999Z'),
+    valid_to         timestamptz CHECK (valid_to BETWEEN '0001-01-01 00:00:00Z' AND '9999-12-31 23:59:59.999999Z'),
+    actor_type       text CHECK (actor_type IN ('user', 'service', 'agent', 'system')),
+    actor_id         text COLLATE "C" CHECK (octet_length(actor_id) BETWEEN 1 AND 255),
+    source           text COLLATE "C" CHECK (octet_length(source) BETWEEN 1 AND 64),
+    channel          text CHECK (channel IN ('ui', 'api', 'import', 'webhook', 'system')),
+    command_no       bigint REFERENCES commands (command_no),
+    idempotency_key  text COLLATE "C" CHECK (octet_length(idempotency_key) BETWEEN 1 AND 255),
+    causation_id     uuid,
+    correlation_id   uuid,
+    redaction_level  text NOT NULL DEFAULT 'none' CHECK (redaction_level IN ('none', 'partial', 'full')),
+    contains_secrets boolean NOT NULL DEFAULT false,
+    attribute_count  smallint NOT NULL DEFAULT 0 CHECK (attribute_count >= 0),
+    data             jsonb NOT NULL CHECK (jsonb_typeof(data) IN ('object', 'array')),
+    metadata         jsonb CHECK (jsonb_typeof(metadata) = 'object'),
+    policy_context   jsonb CHECK (jsonb_typeof(policy_context) = 'object'),
+    model_context    jsonb CHECK (jsonb_typeof(model_context) = 'object'),
+    display          jsonb CHECK (jsonb_typeof(display) = 'object'),
+    CHECK (valid_to > valid_from),
+    CHECK ((actor_type IS NULL) = (actor_id IS NULL))
+);
+
+-- Each index serves a named query. The position at the end gives the log's order within each value.
+CREATE UNIQUE INDEX events_event_id ON events (event_id);
+CREATE UNIQUE INDEX events_stream ON events (stream_no, stream_version);
+CREATE UNIQUE INDEX events_idempotency ON events (stream_no, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX events_tenant ON events (tenant_id, global_position) WHERE tenant_id <> 'default';
+CREATE INDEX events_stream_type ON events (stream_type, global_position);
+CREATE INDEX events_type ON events (event_type, global_position);
+CREATE INDEX events_occurred ON events (occurred_at);
+CREATE INDEX events_recorded ON events USING brin (recorded_at);
+CREATE INDEX events_correlation ON events (correlation_id, global_position) WHERE correlation_id IS NOT NULL;
+CREATE INDEX events_causation ON events (causation_id, global_position) WHERE causation_id IS NOT NULL;
+CREATE INDEX events_metadata ON events USING gin (metadata jsonb_path_ops) WHERE metadata IS NOT NULL;
+CREATE INDEX commands_stream ON commands (tenant_id, stream_type, stream_id, command_no) WHERE stream_id IS NOT NULL;
+
+CREATE TABLE event_attributes (
+    global_position bigint NOT NULL REFERENCES events (global_position),
+    name            text COLLATE "C" NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 64),
+    value           text COLLATE "C" NOT NULL CHECK (octet_length(value) BETWEEN 1 AND 255),
+    PRIMARY KEY (global_position, name)
+);
+
+CREATE INDEX event_attributes_value ON event_attributes (name, value, global_position);
+
+-- Append-only, for the owner too, and for sessions that call themselves replicas (ENABLE ALWAYS). TRUNCATE fires no row
+-- trigger and has one of its own.
+
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    RAISE EXCEPTION '% are append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
+END
+$$;
+
+CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER event_attributes_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON event_attributes
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER commands_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON commands
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER streams_no_delete BEFORE DELETE OR TRUNCATE ON streams
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- A stream's head moves forwards only.
+CREATE FUNCTION only_forwards() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    RAISE EXCEPTION 'streams only move forwards: UPDATE refused' USING ERRCODE = 'restrict_violation';
+END
+$$;
+CREATE TRIGGER streams_only_forwards BEFORE UPDATE ON streams FOR EACH ROW
+    WHEN (NEW.version <= OLD.version OR NEW.last_recorded_at < OLD.last_recorded_at OR NEW.stream_no <> OLD.stream_no
+          OR NEW.tenant_id <> OLD.tenant_id OR NEW.stream_type <> OLD.stream_type OR NEW.stream_id <> OLD.stream_id
+          OR NEW.created_at <> OLD.created_at)
+    EXECUTE FUNCTION only_forwards();
+
+-- An event has the attributes that it was written with.
+CREATE FUNCTION refuse_more_attributes() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF EXISTS (SELECT FROM (SELECT DISTINCT global_position FROM added) AS p JOIN events AS e USING (global_position)
+               WHERE e.attribute_count
+                   <> (SELECT count(*) FROM event_attributes AS a WHERE a.global_position = p.global_position)) THEN
+        RAISE EXCEPTION 'events are append-only: this event has its attributes' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER event_attributes_no_more AFTER INSERT ON event_attributes
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION refuse_more_attributes();
+
+-- Events come in through append(), which keeps the versions of a stream dense and its head at the last of them. A row that
+-- somebody inserts by hand has to agree with that.
+CREATE FUNCTION refuse_stray_events() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF EXISTS (SELECT FROM (SELECT stream_no, min(stream_version) AS first, max(stream_version) AS last, count(*) AS events
+                            FROM added GROUP BY stream_no) AS a
+               LEFT JOIN LATERAL (SELECT s.version FROM streams AS s WHERE s.stream_no = a.stream_no OFFSET 0) AS s ON true
+               WHERE s.version IS DISTINCT FROM a.last OR a.last - a.first + 1 <> a.events) THEN
+        RAISE EXCEPTION 'events are appended with append(), which keeps their versions: INSERT refused'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER events_no_stray AFTER INSERT ON events
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION refuse_stray_events();
+
+ALTER TABLE events ENABLE ALWAYS TRIGGER events_append_only;
+ALTER TABLE events ENABLE ALWAYS TRIGGER events_no_stray;
+ALTER TABLE event_attributes ENABLE ALWAYS TRIGGER event_attributes_no_more;
+ALTER TABLE event_attributes ENABLE ALWAYS TRIGGER event_attributes_append_only;
+ALTER TABLE commands ENABLE ALWAYS TRIGGER commands_append_only;
+ALTER TABLE streams ENABLE ALWAYS TRIGGER streams_no_delete;
+ALTER TABLE streams ENABLE ALWAYS TRIGGER streams_only_forwards;
+
+-- --- Global order ------------------------------------------------------------------------------------------------------
+--
+-- Positions come from a sequence, so a lower one may be committed after a higher one. Just before an appender takes its
+-- positions, when it has all its locks and nothing is left to wait for or to check, it takes an advisory lock; and just
+-- after, a second one. It holds both until its transaction is over:
+--
+--   (events, 0)              shared: it is taking positions
+--   (sequence, position)     shared: the first position that it took, cut to 31 bits
+--
+-- settled_position() reads the sequence first and the locks second. An appender that has a position up to the sequence's
+-- value then either is over, and what it wrote is visible to every later snapshot; or holds both locks, and all below its
+-- first position is settled as far as it is concerned; or is between the two for some microseconds, and the caller looks
+-- again. Nobody waits for anybody, and no other transaction of the cluster matters.
+
+-- An object's oid as the first key of an advisory lock.
+CREATE FUNCTION lock_class(object regclass) RETURNS integer LANGUAGE sql STABLE STRICT
+RETURN object::oid::bigint::bit(32)::integer;
+
+-- The advisory lock of a command or a stream, by its key: parts joined by the unit separator.
+CREATE FUNCTION append_lock(kind regclass, key text) RETURNS bigint LANGUAGE sql STABLE STRICT
+RETURN hashtextextended(key, kind::oid::bigint);
+
+-- The highest position below which nothing can be committed any more; null when an appender is just taking its position.
+CREATE FUNCTION settled_position() RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path FROM CURRENT AS $$
+DECLARE
+    sequence CONSTANT oid := 'events_global_position_seq'::regclass;
+    in_flight CONSTANT oid := 'events'::regclass;
+    last_taken bigint;
+    undecided bigint;
+    lowest bigint;
+BEGIN
+    IF pg_is_in_recovery() THEN
+        RAISE EXCEPTION 'a standby does not know which appends are in flight: read the log on the primary'
+            USING ERRCODE = 'feature_not_supported';
+    END IF;
+    SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO last_taken FROM events_global_position_seq;
+    -- One look at the locks: an appender is undecided while it has the first lock and not yet the second.
+    SELECT count(DISTINCT virtualtransaction) FILTER (WHERE classid = in_flight)
+               - count(DISTINCT virtualtransaction) FILTER (WHERE classid = sequence),
+           -- The position was cut to 31 bits; it is the nearest below what the sequence has reached meanwhile.
+           min(last_taken - ((last_taken - objid::bigint + 1073741824) & 2147483647) + 1073741824)
+               FILTER (WHERE classid = sequence)
+        INTO undecided, lowest
+        FROM pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 2 AND granted AND classid IN (in_flight, sequence)
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+    IF undecided > 0 THEN
+        RETURN NULL;
+    END IF;
+    RETURN least(last_taken, lowest - 1);
+END
+$$;
+
+-- --- Append ------------------------------------------------------------------------------------------------------------
+
+CREATE TYPE append_answer AS (
+    status          text,      -- appended, replayed, request_id_reused, conflict; found: some event is there already
+    detail          text,      -- request_id_reused: which
+    outcome         text,      -- replayed: the recorded one
+    conflict_index  integer,   -- conflict: the first stream that is not as expected, from 1
+    actual_version  bigint,
+    base_versions   bigint[],  -- appended: of each stream, before
+    first_positions bigint[],
+    last_positions  bigint[]
+);
+
+-- One append, in one round trip. Streams come first and then conditions, each stream's events together and in its order.
+-- expected_kinds: 0 any, 1 no stream, 2 stream exists, 3 exactly. events_in counts each stream's events.
+CREATE FUNCTION append(
+    tenant text, stream_types text[], stream_ids text[], expected_kinds smallint[], expected_versions bigint[],
+    events_in integer[], streams_count integer,
+    request_source text, request text, new_command_id uuid, command_id_given boolean, new_command_type text,
+    command_stream_type text, command_stream_id text, command_actor_type text, command_actor_id text,
+    command_channel text, command_data text, new_fingerprint bytea,
+    given_ids uuid[], in_streams integer[], ids uuid[], types text[], versions integer[], occurred timestamptz[],
+    valid_froms timestamptz[], valid_tos timestamptz[], actor_types text[], actor_ids text[], sources text[],
+    channels text[], keys text[], causations uuid[], correlations uuid[], redactions text[], secrets boolean[],
+    datas text[], metadatas text[], policy_contexts text[], model_contexts text[], displays text[],
+    attribute_counts smallint[], attribute_events integer[], attribute_names text[], attribute_values text[]
+) RETURNS append_answer LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+DECLARE
+    answer append_answer;
+    known record;
+    one record;
+    stream_numbers bigint[];
+    recorded timestamptz;
+    positions bigint[];
+    new_stream_no bigint;
+    new_command_no bigint;
+    done integer := 0;
+BEGIN
+    -- 1. The command. Callers with one key come one after the other.
+    IF request IS NOT NULL THEN
+        PERFORM pg_advisory_xact_lock(append_lock('commands', concat_ws(chr(31), tenant, request_source, request)));
+        SELECT c.fingerprint, c.outcome INTO known FROM commands AS c
+            WHERE c.tenant_id = tenant AND c.source = request_source AND c.request_id = request;
+        IF FOUND THEN
+            IF known.fingerprint = new_fingerprint THEN
+                answer.status := 'replayed';
+                answer.outcome := known.outcome::text;
+            ELSE
+                answer.status := 'request_id_reused';
+                answer.detail := 'request ' || request_source || ':' || request || ' was made before with another content';
+            END IF;
+            RETURN answer;
+        END IF;
+        IF command_id_given AND EXISTS (SELECT FROM commands AS c WHERE c.command_id = new_command_id) THEN
+            answer.status := 'request_id_reused';
+            answer.detail := 'command id ' || new_command_id || ' belongs to another request';
+            RETURN answer;
+        END IF;
+    END IF;
+
+    -- The streams' locks, in one order for everybody: exclusive for those that are written, shared for those that are checked.
+    FOR one IN
+        SELECT append_lock('streams', concat_ws(chr(31), tenant, s.type, s.id)) AS lock,
+               bool_or(s.events > 0) AS writes
+        FROM unnest(stream_types, stream_ids, events_in) AS s (type, id, events)
+        GROUP BY 1 ORDER BY 1
+    LOOP
+        IF one.writes THEN
+            PERFORM pg_advisory_xact_lock(one.lock);
+        ELSE
+            PERFORM pg_advisory_xact_lock_shared(one.lock);
+        END IF;
+    END LOOP;
+    SELECT array_agg(h.stream_no ORDER BY s.i), array_agg(coalesce(h.version, 0) ORDER BY s.i),
+           greatest(clock_timestamp(), max(h.last_recorded_at) FILTER (WHERE s.events > 0))
+        INTO stream_numbers, answer.base_versions, recorded
+        FROM unnest(stream_types, stream_ids, events_in) WITH ORDINALITY AS s (type, id, events, i)
+        LEFT JOIN LATERAL (
+            SELECT h.stream_no, h.version, h.last_recorded_at FROM streams AS h
+            WHERE h.tenant_id = tenant AND h.stream_type = s.type AND h.stream_id = s.id
+            OFFSET 0
+        ) AS h ON true;
+
+    -- 2. Event ids and idempotency keys that are there already: the caller reads them and decides.
+    IF EXISTS (SELECT FROM unnest(given_ids) AS g (id) JOIN LATERAL (
+                   SELECT FROM events AS e WHERE e.event_id = g.id OFFSET 0) AS e ON true)
+        OR EXISTS (SELECT FROM unnest(in_streams, keys) AS k (stream, key) JOIN LATERAL (
+                       SELECT FROM events AS e WHERE e.stream_no = stream_numbers[k.stream] AND e.idempotency_key = k.key
+                       OFFSET 0) AS e ON true
+                   WHERE k.key IS NOT NULL) THEN
+        answer.status := 'found';
+        RETURN answer;
+    END IF;
+
+    -- 3. Expected versions.
+    FOR i IN 1 .. coalesce(cardinality(stream_types), 0) LOOP
+        IF NOT (CASE expected_kinds[i]
+                WHEN 0 THEN true
+                WHEN 1 THEN answer.base_versions[i] = 0
+                WHEN 2 THEN answer.base_versions[i] > 0
+                ELSE answer.base_versions[i] = expected_versions[i] END) THEN
+            answer.status := 'conflict';
+            answer.conflict_index := i;
+            answer.actual_version := answer.base_versions[i];
+            RETURN answer;
+        END IF;
+    END LOOP;
+
+    -- 4. Everything is written. First the positions; see above.
+    answer.status := 'appended';
+    answer.first_positions := array_fill(0::bigint, ARRAY[streams_count]);
+    answer.last_positions := answer.first_positions;
+    IF cardinality(ids) > 0 THEN
+        PERFORM pg_advisory_xact_lock_shared(lock_class('events'), 0);
+        SELECT array_agg(nextval('events_global_position_seq')) INTO positions FROM generate_series(1, cardinality(ids));
+        PERFORM pg_advisory_xact_lock_shared(lock_class('events_global_position_seq'),
+                                             (positions[1] & 2147483647)::integer);
+    END IF;
+    FOR i IN 1 .. streams_count LOOP
+        CONTINUE WHEN events_in[i] = 0;
+        answer.first_positions[i] := positions[done + 1];
+        done := done + events_in[i];
+        answer.last_positions[i] := positions[done];
+        IF stream_numbers[i] IS NULL THEN
+            INSERT INTO streams (tenant_id, stream_type, stream_id, version, created_at, last_recorded_at)
+                VALUES (tenant, stream_types[i], stream_ids[i], events_in[i], recorded, recorded)
+                RETURNING stream_no INTO new_stream_no;
+            stream_numbers[i] := new_stream_no;
+        ELSE
+            UPDATE streams SET version = version + events_in[i], last_recorded_at = recorded
+                WHERE stream_no = stream_numbers[i];
+        END IF;
+    END LOOP;
+
+    IF request IS NOT NULL THEN
+        INSERT INTO commands (tenant_id, source, request_id, command_id, command_type, stream_type, stream_id, actor_type,
+                              actor_id, channel, data, fingerprint, outcome, recorded_at)
+            VALUES (tenant, request_source, request, new_command_id, new_command_type, command_stream_type,
+                    command_stream_id, command_actor_type, command_actor_id, command_channel, command_data::jsonb,
+                    new_fingerprint,
+                    (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                                'type', stream_types[i], 'id', stream_ids[i],
+                                'first_version', answer.base_versions[i] + 1,
+                                'last_version', answer.base_versions[i] + events_in[i],
+                                'first_position', answer.first_positions[i],
+                                'last_position', answer.last_positions[i]) ORDER BY i), '[]')
+                     FROM generate_series(1, streams_count) AS i),
+                    recorded)
+            RETURNING command_no INTO new_command_no;
+    END IF;
+
+    IF cardinality(ids) > 0 THEN
+        INSERT INTO events (global_position, stream_no, stream_version, tenant_id, stream_type, event_id, event_type,
+                            event_version, occurred_at, recorded_at, valid_from, valid_to, actor_type, actor_id, source,
+                            channel, command_no, idempotency_key, causation_id, correlation_id, redaction_level,
+                            contains_secrets, attribute_count, data, metadata, policy_context, model_context, display)
+            OVERRIDING SYSTEM VALUE
+            SELECT e.position, stream_numbers[e.stream],
+                   answer.base_versions[e.stream] + row_number() OVER (PARTITION BY e.stream ORDER BY e.position),
+                   tenant, stream_types[e.stream], e.id, e.type, e.version, e.occurred, recorded, e.valid_from, e.valid_to,
+                   e.actor_type, e.actor_id, e.source, e.channel, new_command_no, e.key, e.causation, e.correlation,
+                   e.redaction, e.secret, e.attributes, e.data::jsonb, e.metadata::jsonb, e.policy_context::jsonb,
+                   e.model_context::jsonb, e.display::jsonb
+            FROM unnest(positions, in_streams, ids, types, versions, occurred, valid_froms, valid_tos, actor_types,
+                        actor_ids, sources, channels, keys, causations, correlations, redactions, secrets,
+                        attribute_counts, datas, metadatas, policy_contexts, model_contexts, displays)
+                AS e (position, stream, id, type, version, occurred, valid_from, valid_to, actor_type, actor_id, source,
+                      channel, key, causation, correlation, redaction, secret, attributes, data, metadata,
+                      policy_context, model_context, display);
+        IF cardinality(attribute_events) > 0 THEN
+            INSERT INTO event_attributes (global_position, name, value)
+                SELECT positions[a.event], a.name, a.value
+                FROM unnest(attribute_events, attribute_names, attribute_values) AS a (event, name, value);
+        END IF;
+    END IF;
+    RETURN answer;
+END
+$$;
+
+-- Takes the locks of several appends that are to share a transaction, in the order that each append() takes its own: all
+-- commands, then all streams. Whoever keeps to it never waits in a circle. Keys are made by append_lock().
+CREATE FUNCTION append_locks(command_keys text[], stream_keys text[], stream_writes boolean[])
+RETURNS void LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN SELECT DISTINCT append_lock('commands', c.key) AS lock FROM unnest(command_keys) AS c (key) ORDER BY 1 LOOP
+        PERFORM pg_advisory_xact_lock(one.lock);
+    END LOOP;
+    FOR one IN
+        SELECT append_lock('streams', s.key) AS lock, bool_or(s.writes) AS writes
+        FROM unnest(stream_keys, stream_writes) AS s (key, writes) GROUP BY 1 ORDER BY 1
+    LOOP
+        IF one.writes THEN
+            PERFORM pg_advisory_xact_lock(one.lock);
+        ELSE
+            PERFORM pg_advisory_xact_lock_shared(one.lock);
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- --- For people with a SQL prompt --------------------------------------------------------------------------------------
+
+CREATE VIEW event_log AS
+SELECT
+    e.global_position,
+    e.tenant_id,
+    e.stream_type,
+    s.stream_id,
+    e.stream_version,
+    e.event_id,
+    e.event_type,
+    e.event_version,
+    e.occurred_at,
+    e.recorded_at,
+    e.valid_from,
+    e.valid_to,
+    e.actor_type,
+    e.actor_id,
+    e.source,
+    e.channel,
+    c.source AS command_source,
+    c.request_id,
+    e.idempotency_key,
+    e.causation_id,
+    e.correlation_id,
+    e.redaction_level,
+    e.contains_secrets,
+    e.data,
+    e.metadata,
+    e.policy_context,
+    e.model_context,
+    e.display,
+    CASE WHEN e.attribute_count > 0 THEN
+        (SELECT jsonb_object_agg(a.name, a.value) FROM event_attributes AS a
+         WHERE a.global_position = e.global_position) END AS attributes
+FROM events AS e
+JOIN streams AS s ON s.stream_no = e.stream_no
+LEFT JOIN commands AS c ON c.command_no = e.command_no;
+
+-- --- Roles -------------------------------------------------------------------------------------------------------------
+--
+-- Nobody but the owner may do anything until grant_roles() is called. A reader selects; a writer appends too; an admin also
+-- removes what can be made again. No role may UPDATE, DELETE or TRUNCATE what is append-only: append() runs with its owner's
+-- rights and is the only way to move a stream's head.
+
+DO $$
+BEGIN
+    EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA %I FROM PUBLIC', current_schema());
+END
+$$;
+
+CREATE FUNCTION grant_roles(reader text, writer text, admin text) RETURNS void LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
+DECLARE
+    role_name text;
+    own CONSTANT text := quote_ident(current_schema());
+BEGIN
+    FOREACH role_name IN ARRAY ARRAY[reader, writer, admin] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
+        END IF;
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %s FROM %I', own, role_name);
+        EXECUTE format('GRANT USAGE ON SCHEMA %s TO %I', own, role_name);
+        EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %s TO %I', own, role_name);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION settled_position() TO %I', role_name);
+    END LOOP;
+    FOREACH role_name IN ARRAY ARRAY[writer, admin] LOOP
+        EXECUTE format('GRANT INSERT ON events TO %I', role_name);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION append, append_locks TO %I', role_name);
+        IF to_regclass('snapshots') IS NOT NULL THEN
+            EXECUTE format('GRANT INSERT ON snapshots TO %I', role_name);
+        END IF;
+        IF to_regclass('projection_offsets') IS NOT NULL THEN
+            EXECUTE format('GRANT INSERT, UPDATE ON projection_offsets TO %I', role_name);
+        END IF;
+    END LOOP;
+    IF to_regclass('snapshots') IS NOT NULL THEN
+        EXECUTE format('GRANT DELETE ON snapshots TO %I', admin);
+    END IF;
+    IF to_regclass('projection_offsets') IS NOT NULL THEN
+        EXECUTE format('GRANT DELETE ON projection_offsets TO %I', admin);
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION grant_roles(text, text, text) FROM PUBLIC;

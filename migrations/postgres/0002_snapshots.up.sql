@@ -1,0 +1,14 @@
+-- Aggregate states at a version of their stream. They only save time: any of them may be deleted, none is needed to read.
+
+CREATE TABLE snapshots (
+    snapshot_id      uuid NOT NULL UNIQUE,
+    stream_no        bigint NOT NULL REFERENCES streams (stream_no),
+    stream_version   bigint NOT NULL CHECK (stream_version >= 1),
+    snapshot_version integer NOT NULL DEFAULT 1 CHECK (snapshot_version >= 1),
+    recorded_at      timestamptz NOT NULL,
+    state            jsonb NOT NULL,
+    metadata         jsonb,
+    PRIMARY KEY (stream_no, stream_version)
+);
+
+CREATE INDEX snapshots_recorded ON snapshots (recorded_at);
