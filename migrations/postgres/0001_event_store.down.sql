@@ -12,3 +12,5 @@ DROP FUNCTION refuse_stray_events();
 DROP FUNCTION refuse_more_attributes();
 DROP FUNCTION only_forwards();
 DROP FUNCTION refuse_change();
+DROP DOMAIN key_64, key_128, key_255, actor_kind, channel_kind, redaction_kind, version_number, schema_version, row_count,
+    sha256_hash, event_time, json_container, json_object;

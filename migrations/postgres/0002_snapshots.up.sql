@@ -3,7 +3,7 @@
 CREATE TABLE snapshots (
     snapshot_id      uuid NOT NULL UNIQUE,
     stream_no        bigint NOT NULL REFERENCES streams (stream_no),
-    stream_version   bigint NOT NULL CHECK (stream_version >= 1),
+    stream_version   version_number NOT NULL,
     snapshot_version integer NOT NULL DEFAULT 1 CHECK (snapshot_version >= 1),
     recorded_at      timestamptz NOT NULL,
     state            jsonb NOT NULL,

@@ -1,4 +1,4 @@
-// Several processes, each with several threads, on one file.
+// Several processes, each with several threads, on one file or one schema.
 
 #include <gtest/gtest.h>
 
@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include "place.h"
 #include "stele/backends.h"
 #include "stele/driver/driver.h"
 #include "stele/migrate.h"
@@ -18,8 +19,10 @@ constexpr int processes = 4;
 constexpr int threads = 8;
 constexpr int appends_each = 504;  // 2,016 in all.
 
-TEST(Processes, G3_G5_two_thousand_appends_from_four_processes_of_eight_threads) {
-  const TemporaryFolder folder;
+class Processes : public PlaceTest {};
+
+TEST_P(Processes, G3_G5_two_thousand_appends_from_four_processes_of_eight_threads) {
+  const Place& folder = place();
   EventStore::open(default_registry(), folder.url(), {.migrate = true});
   std::vector<std::unique_ptr<WorkerProcess>> workers;
   for (int p = 0; p < processes; ++p) {
@@ -80,9 +83,9 @@ TEST(Processes, G3_G5_two_thousand_appends_from_four_processes_of_eight_threads)
   }
 }
 
-TEST(Processes, twelve_processes_migrate_an_empty_place_at_once) {
+TEST_P(Processes, twelve_processes_migrate_an_empty_place_at_once) {
   for (int round = 0; round < 5; ++round) {
-    const TemporaryFolder folder;
+    const Place& folder = place();
     std::vector<std::unique_ptr<WorkerProcess>> workers;
     for (int p = 0; p < 12; ++p) {
       workers.push_back(std::make_unique<WorkerProcess>(std::vector<std::string>{"migrate", folder.url()}));
@@ -97,6 +100,9 @@ TEST(Processes, twelve_processes_migrate_an_empty_place_at_once) {
     EXPECT_EQ(numbers, expected) << "history has each migration once";
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(On, Processes, ::testing::ValuesIn(place_names()),
+                         [](const ::testing::TestParamInfo<std::string>& name) { return name.param; });
 
 }  // namespace
 }  // namespace stele::testing

@@ -1,5 +1,6 @@
 #include "append.h"
 
+#include <algorithm>
 #include <list>
 #include <map>
 #include <thread>
@@ -8,7 +9,6 @@
 #include "event_row.h"
 #include "stele/driver/outcome.h"
 #include "stele/driver/replay.h"
-#include "streams.h"
 
 namespace stele::postgres {
 namespace {
@@ -168,8 +168,8 @@ void add_events(const PreparedAppend& append, Parameters& parameters) {
 }
 
 /// Some of the events are there already. They never change, so what they mean can be decided after the function's
-/// transaction.
-AppendResult decide_found(Session& session, const PreparedAppend& append) {
+/// transaction. `versions` is what the streams' versions were then.
+AppendResult decide_found(Session& session, const PreparedAppend& append, const std::vector<std::int64_t>& versions) {
   static const std::string by_ids = "SELECT " + std::string(event_columns) + "FROM events AS e " +
                                     std::string(event_joins) + "WHERE e.event_id = ANY ($1)";
   static const std::string by_keys = "SELECT " + std::string(event_columns) + "FROM events AS e " +
@@ -227,8 +227,9 @@ AppendResult decide_found(Session& session, const PreparedAppend& append) {
     }
   }
   return driver::decide_replay(append, found, [&](const StreamKey& key) {
-    const std::optional<StreamInfo> info = stream_info(session, key);
-    return info ? info->version : Version(0);
+    const auto is_it = [&](const PreparedStream& stream) { return *stream.key == key; };
+    const auto stream = std::find_if(append.streams.begin(), append.streams.end(), is_it);
+    return Version(versions[static_cast<std::size_t>(stream - append.streams.begin())]);
   });
 }
 
@@ -260,7 +261,7 @@ AppendResult understand(Session& session, const PreparedAppend& append, const Re
     result.status = AppendStatus::conflict;
     result.conflict = VersionConflict{key, expected, Version(row.integer(0, 4))};
   } else {
-    return decide_found(session, append);
+    return decide_found(session, append, row.integers(0, 5));
   }
   return result;
 }

@@ -48,6 +48,9 @@ bool is_stale_plan(const Error& error) {
 }  // namespace
 
 Session::Session(const Settings& settings) : schema_(settings.schema), connection_(settings.conninfo) {
+  // libpq prints notices to standard error unless it is told otherwise; what matters comes as an error, too.
+  PQsetNoticeProcessor(
+      handle(), [](void*, const char*) {}, nullptr);
   if (PQserverVersion(handle()) < oldest_version) {
     throw make_error(ErrorCode::unsupported, "the server is older than PostgreSQL 15");
   }

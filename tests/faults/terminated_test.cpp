@@ -1,0 +1,146 @@
+// Connections that the server ends while they are used.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include "../backends/postgres_server.h"
+#include "stele/backends.h"
+
+namespace stele::testing {
+namespace {
+
+constexpr int threads = 8;
+constexpr int appends_each = 625;  // 5,000 in all.
+
+AppendRequest request_of(int thread, int number) {
+  AppendRequest request;
+  Command command;
+  command.key = {std::string(default_tenant), "terminated", std::to_string(thread) + "/" + std::to_string(number)};
+  command.type = "Write";
+  request.command = command;
+  NewEvent event;
+  event.type = "Written";
+  event.data = Json("{\"number\":" + std::to_string(number) + "}");
+  request.streams.push_back({StreamKey("terminated", std::to_string(thread % 5)), ExpectedVersion::any(), {event}});
+  return request;
+}
+
+/// Ends connections with this application name, one after the other, until it is told to stop.
+class Terminator {
+ public:
+  Terminator(const PostgresSchema& schema, const std::string& application, std::chrono::milliseconds interval)
+      : thread_([this, &schema, application, interval] {
+          PostgresConnection connection = schema.connect();
+          while (!stop_) {
+            terminated_ +=
+                std::stoi(connection.value("SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM "
+                                           "pg_stat_activity WHERE application_name = '" +
+                                           application + "' ORDER BY random() LIMIT 2) AS victims"));
+            std::this_thread::sleep_for(interval);
+          }
+        }) {}
+  Terminator(const Terminator&) = delete;
+  Terminator& operator=(const Terminator&) = delete;
+  ~Terminator() { finish(); }
+
+  int finish() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+    return terminated_;
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::atomic<int> terminated_{0};
+  std::thread thread_;
+};
+
+TEST(Terminated, G5_G12_every_append_ends_as_applied_or_not_and_none_twice) {
+  if (postgres_url().empty()) GTEST_SKIP() << "STELE_TEST_POSTGRES_URL names no server";
+  const PostgresSchema schema;
+  const std::string application = schema.name();
+  const std::string url = schema.url("application_name=" + application);
+  EventStore store = EventStore::open(default_registry(), url, {.migrate = true});
+
+  std::atomic<int> unknown{0};
+  std::atomic<int> not_applied{0};
+  std::atomic<int> appended{0};
+  std::atomic<int> replayed{0};
+  Terminator terminator(schema, application, std::chrono::milliseconds(20));
+  std::vector<std::thread> running;
+  for (int t = 0; t < threads; ++t) {
+    running.emplace_back([&, t] {
+      for (int n = 0; n < appends_each; ++n) {
+        const AppendRequest request = request_of(t, n);
+        for (;;) {
+          try {
+            const AppendResult result = store.append(request).or_throw();
+            ++(result.replayed() ? replayed : appended);
+            break;
+          } catch (const Error& error) {
+            // What a careful caller does: the same again, and the command says whether it had been applied.
+            ++(error.outcome() == Outcome::unknown ? unknown : not_applied);
+            ASSERT_TRUE(error.outcome() == Outcome::unknown || error.retryable()) << error.what();
+          }
+        }
+      }
+    });
+  }
+  for (std::thread& thread : running) thread.join();
+  EXPECT_GT(terminator.finish(), 50) << "too few connections were ended to show anything";
+
+  // The store goes on by itself, and everything is there once.
+  EXPECT_EQ(store.stats().events, threads * appends_each);
+  EXPECT_EQ(store.stats().commands, threads * appends_each);
+  EXPECT_EQ(appended + replayed, threads * appends_each);
+  EXPECT_LE(replayed, unknown) << "a replay that the caller did not ask for";
+  std::map<std::string, int> times;
+  for (const RecordedEvent& event : store.read_log()) ++times[event.command->request_id];
+  EXPECT_EQ(times.size(), static_cast<std::size_t>(threads * appends_each));
+  for (const auto& [request, count] : times) EXPECT_EQ(count, 1) << request;
+  const VerifyReport report = store.verify();
+  for (const Violation& violation : report.violations) {
+    ADD_FAILURE() << violation.guarantee << " " << violation.where << ": " << violation.what;
+  }
+  RecordProperty("unknown", unknown);
+  RecordProperty("not_applied", not_applied);
+}
+
+TEST(Terminated, a_reader_goes_on_where_it_was) {
+  if (postgres_url().empty()) GTEST_SKIP() << "STELE_TEST_POSTGRES_URL names no server";
+  const PostgresSchema schema;
+  const std::string application = schema.name();
+  EventStore store =
+      EventStore::open(default_registry(), schema.url("application_name=" + application), {.migrate = true});
+  std::vector<AppendRequest> requests;
+  for (int n = 0; n < 3'000; ++n) requests.push_back(request_of(0, n));
+  static_cast<void>(store.append_all(requests));
+
+  Terminator terminator(schema, application, std::chrono::milliseconds(60));
+  for (int round = 0; round < 5; ++round) {
+    std::int64_t count = 0;
+    Position last;
+    EventReader reader = store.read_log();
+    for (;;) {
+      const RecordedEvent* event = nullptr;
+      try {
+        event = reader.next();
+      } catch (const Error& error) {
+        ASSERT_TRUE(error.retryable()) << error.what();
+        continue;
+      }
+      if (event == nullptr) break;
+      ASSERT_GT(event->position, last);
+      last = event->position;
+      ++count;
+    }
+    ASSERT_EQ(count, 3'000);
+  }
+  EXPECT_GT(terminator.finish(), 1);
+}
+
+}  // namespace
+}  // namespace stele::testing
