@@ -1,7 +1,6 @@
 // Appends: one event, a batch, eight threads at once, and a thousand written and read back.
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
 #include <barrier>
 #include <chrono>
 #include <memory>
@@ -13,53 +12,13 @@
 #include "floor_sqlite.h"
 #include "sample_events.h"
 #include "scratch_database.h"
+#include "workloads.h"
 
 namespace stele::bench {
 namespace {
 
-using std::chrono::steady_clock;
-
-constexpr std::size_t stream_count = 256;
-constexpr std::size_t warm_up = 64;
 constexpr std::size_t thread_count = 8;
 constexpr std::size_t batch_size = 100;
-constexpr std::size_t round_trip_size = 1'000;
-
-std::vector<std::string> stream_ids(std::size_t count) {
-  std::vector<std::string> ids;
-  for (std::size_t i = 0; i < count; ++i) ids.push_back(sample_stream_id(i));
-  return ids;
-}
-
-std::vector<SampleEvent> take(SampleEvents& samples, std::size_t count) {
-  std::vector<SampleEvent> taken;
-  taken.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) taken.push_back(samples.next());
-  return taken;
-}
-
-void append_to_store(EventStore& store, const std::string& stream_id, std::span<const SampleEvent> samples) {
-  std::vector<NewEvent> events;
-  events.reserve(samples.size());
-  for (const SampleEvent& sample : samples) events.push_back(to_new_event(sample));
-  store.append(StreamKey(std::string(sample_stream_type), stream_id), ExpectedVersion::any(), std::move(events))
-      .or_throw();
-}
-
-/// One thread, `events_per_append` events an append, round and round over a few streams.
-template <class Append>
-void append_loop(benchmark::State& state, std::size_t events_per_append, Append append) {
-  const std::vector<std::string> ids = stream_ids(stream_count);
-  SampleEvents samples;
-  std::size_t count = 0;
-  const auto step = [&] {
-    const std::vector<SampleEvent> events = take(samples, events_per_append);
-    append(ids[count++ % ids.size()], std::span<const SampleEvent>(events));
-  };
-  while (count < warm_up) step();
-  for ([[maybe_unused]] auto iteration : state) step();
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(events_per_append));
-}
 
 void append_floor(benchmark::State& state, std::size_t events_per_append) {
   const ScratchDatabase database;
@@ -118,30 +77,6 @@ void threads_store(benchmark::State& state, std::size_t appends_per_thread) {
   });
 }
 
-/// Reports the median of the iterations as well: the target is an absolute time, and one slow fsync must not decide it.
-template <class RoundTrip>
-void round_trips(benchmark::State& state, RoundTrip round_trip) {
-  SampleEvents samples;
-  std::size_t count = 0;
-  const auto step = [&] {
-    const std::vector<SampleEvent> events = take(samples, round_trip_size);
-    const std::string id = sample_stream_id(count++);
-    const auto start = steady_clock::now();
-    if (round_trip(id, std::span<const SampleEvent>(events)) != round_trip_size)
-      state.SkipWithError("events are missing");
-    return std::chrono::duration<double>(steady_clock::now() - start).count();
-  };
-  step();
-  std::vector<double> seconds;
-  for ([[maybe_unused]] auto iteration : state) {
-    seconds.push_back(step());
-    state.SetIterationTime(seconds.back());
-  }
-  std::nth_element(seconds.begin(), seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2), seconds.end());
-  state.counters["median_ms"] = seconds[seconds.size() / 2] * 1e3;
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(round_trip_size));
-}
-
 void round_trip_floor(benchmark::State& state) {
   const ScratchDatabase database;
   FloorWriter writer(database.path());
@@ -152,15 +87,6 @@ void round_trip_floor(benchmark::State& state) {
     if (!reader) reader = std::make_unique<FloorReader>(database.path());  // It loads the names that are there by now.
     return reader->read_stream(id, [](const FloorEvent& event) { benchmark::DoNotOptimize(event.data.data()); });
   });
-}
-
-std::size_t read_from_store(EventStore& store, const std::string& id) {
-  std::size_t count = 0;
-  for (const RecordedEvent& event : store.read_stream(StreamKey(std::string(sample_stream_type), id))) {
-    benchmark::DoNotOptimize(event.data.text().data());
-    ++count;
-  }
-  return count;
 }
 
 void round_trip_store(benchmark::State& state) {
@@ -177,12 +103,7 @@ void round_trip_plain(benchmark::State& state) {
   const ScratchDatabase database;
   EventStore store = database.open_store();
   round_trips(state, [&](const std::string& id, std::span<const SampleEvent> samples) {
-    std::vector<NewEvent> events(samples.size());
-    for (std::size_t i = 0; i < events.size(); ++i) {
-      events[i].type = samples[i].type;
-      events[i].data = Json(R"({"account":"cash","amount":)" + std::to_string(i) + R"(.50,"currency":"EUR"})");
-    }
-    store.append(StreamKey(std::string(sample_stream_type), id), ExpectedVersion::any(), std::move(events)).or_throw();
+    append_plain(store, id, samples);
     return read_from_store(store, id);
   });
 }

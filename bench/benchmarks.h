@@ -1,8 +1,8 @@
-// What main registers. Names are workload/side: floor (bare sqlite3), store (Stele) or soci.
+// What main registers. Names are workload/side: floor (bare sqlite3 or libpq), store (Stele) or soci.
 #pragma once
 
 #include <cstddef>
-#include <filesystem>
+#include <string>
 
 namespace stele::bench {
 
@@ -20,7 +20,12 @@ void register_soci_benchmarks(const Scale& scale);
 /// `largest`: events in the log at the last step, which goes up from 10,000 by factors of 10.
 void register_growth_benchmarks(const Scale& scale, std::size_t largest);
 
-/// Makes a store with `events` events at `path`, ten a stream, and leaves it there.
-void generate_store(const std::filesystem::path& path, std::size_t events);
+/// On the server of STELE_TEST_POSTGRES_URL; nothing when it names none.
+void register_postgres_benchmarks(const Scale& scale);
+/// Drops what they shared.
+void finish_postgres_benchmarks();
+
+/// Makes a store with `events` events at this URL, ten a stream, and leaves it there.
+void generate_store(const std::string& url, std::size_t events);
 
 }  // namespace stele::bench

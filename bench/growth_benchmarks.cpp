@@ -118,8 +118,8 @@ void register_growth_benchmarks(const Scale& scale, std::size_t largest) {
   }
 }
 
-void generate_store(const std::filesystem::path& path, std::size_t events) {
-  EventStore store = stele::open(store_url(path), {.migrate = true});
+void generate_store(const std::string& url, std::size_t events) {
+  EventStore store = stele::open(url, {.migrate = true});
   SampleEvents samples;
   add_streams(store, samples, 0, events / events_per_stream);
 }

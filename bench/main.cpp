@@ -10,18 +10,25 @@
 
 #include "benchmarks.h"
 #include "scratch_database.h"
+#ifdef STELE_WITH_POSTGRES
+#include "scratch_schema.h"
+#endif
 
 namespace {
 
 constexpr std::string_view usage =
     "Usage: stele_bench [--quick] [--data_dir=DIR] [--largest=EVENTS] [--benchmark_…]\n"
-    "       stele_bench --generate=EVENTS --database=FILE\n";
+    "       stele_bench --generate=EVENTS --database=FILE\n"
+    "       stele_bench --generate=EVENTS --schema=NAME\n"
+    "       stele_bench --drop_schema=NAME\n";
 
 struct Options {
   stele::bench::Scale scale;
   std::size_t largest = 1'000'000;
   std::size_t generate = 0;
   std::string database;
+  std::string schema;
+  std::string drop_schema;
 };
 
 [[noreturn]] void fail_usage(std::string_view argument) {
@@ -52,11 +59,18 @@ Options parse(const std::vector<std::string_view>& arguments) {
       options.generate = number(argument, value_of(argument, "--generate="));
     } else if (argument.starts_with("--database=")) {
       options.database = value_of(argument, "--database=");
+#ifdef STELE_WITH_POSTGRES
+    } else if (argument.starts_with("--schema=")) {
+      options.schema = value_of(argument, "--schema=");
+    } else if (argument.starts_with("--drop_schema=")) {
+      options.drop_schema = value_of(argument, "--drop_schema=");
+#endif
     } else {
       fail_usage(argument);
     }
   }
-  if ((options.generate != 0) != !options.database.empty()) fail_usage("--generate and --database go together");
+  const int targets = (options.database.empty() ? 0 : 1) + (options.schema.empty() ? 0 : 1);
+  if (targets != (options.generate != 0 ? 1 : 0)) fail_usage("--generate goes with --database or --schema");
   return options;
 }
 
@@ -66,8 +80,19 @@ int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   try {
     const Options options = parse({argv + 1, argv + argc});
+#ifdef STELE_WITH_POSTGRES
+    if (!options.drop_schema.empty()) {
+      stele::bench::drop_schema(options.drop_schema);
+      return 0;
+    }
+    if (!options.schema.empty()) {
+      stele::bench::generate_store(stele::bench::postgres_store_url(options.schema), options.generate);
+      return 0;
+    }
+    stele::bench::register_postgres_benchmarks(options.scale);
+#endif
     if (options.generate != 0) {
-      stele::bench::generate_store(options.database, options.generate);
+      stele::bench::generate_store(stele::bench::store_url(options.database), options.generate);
       return 0;
     }
     stele::bench::register_append_benchmarks(options.scale);
@@ -75,6 +100,9 @@ int main(int argc, char** argv) {
     stele::bench::register_soci_benchmarks(options.scale);
     stele::bench::register_growth_benchmarks(options.scale, options.largest);
     benchmark::RunSpecifiedBenchmarks();
+#ifdef STELE_WITH_POSTGRES
+    stele::bench::finish_postgres_benchmarks();
+#endif
   } catch (const std::exception& error) {
     std::fprintf(stderr, "stele_bench: %s\n", error.what());
     return 1;

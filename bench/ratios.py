@@ -16,6 +16,8 @@ MIB = 1024 * 1024
 FSYNC_DELAY_US = 2000
 EXPORT_LIMIT = 64 * MIB
 EXPORT_GROWTH_LIMIT = 8 * MIB
+SERVER_URL = "STELE_TEST_POSTGRES_URL"
+WITH_POSTGRES = pathlib.Path(__file__).resolve().parent.parent / "scripts" / "with_postgres.sh"
 
 
 class Bench:
@@ -36,9 +38,14 @@ class Bench:
         build_type = re.search(r"^CMAKE_BUILD_TYPE:\w+=(.*)$", cache, re.MULTILINE)
         if build_type is None or build_type.group(1) not in ("Release", "RelWithDebInfo"):
             raise SystemExit("bench: only an optimised build has anything to say; use the preset 'release'")
+        self.has_postgres = re.search(r"^STELE_POSTGRES:BOOL=(ON|TRUE|1)$", cache, re.MULTILINE) is not None
+        self.context = {}
 
-    def run(self, pattern, repetitions, fsync_delay_us=0, interleave=True):
-        """Throughput of each repetition, by benchmark name; floor and store take turns in random order."""
+    def run(self, pattern, repetitions, fsync_delay_us=0, interleave=True, slow_server=False):
+        """Throughput of each repetition, by benchmark name; floor and store take turns in random order.
+
+        With slow_server the benchmarks run against a PostgreSQL server of their own, whose every fsync is delayed.
+        """
         output = self.data_dir / "result.json"
         environment = dict(os.environ)
         if fsync_delay_us:
@@ -50,12 +57,18 @@ class Bench:
                    f"--benchmark_out={output}", "--benchmark_out_format=json"]
         if self.quick:
             command.append("--quick")
-        print(f"  {pattern.replace('|', ', ')}{' with a slow fsync' if fsync_delay_us else ''} …", file=sys.stderr, flush=True)
+        if slow_server:
+            environment["STELE_POSTGRES_PRELOAD"] = str(self.shim)
+            environment["STELE_FSYNC_DELAY_US"] = str(FSYNC_DELAY_US)
+            command = [str(WITH_POSTGRES), "--durable", *command]
+        print(f"  {pattern.replace('|', ', ')}{' with a slow fsync' if fsync_delay_us or slow_server else ''} …", file=sys.stderr, flush=True)
         done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
             raise SystemExit(f"bench: {' '.join(command)} failed\n{done.stderr}")
+        result = json.loads(output.read_text(encoding="utf-8"))
+        self.context = result["context"]
         runs = {}
-        for run in json.loads(output.read_text(encoding="utf-8"))["benchmarks"]:
+        for run in result["benchmarks"]:
             if run["run_type"] != "iteration":
                 continue
             if run.get("error_occurred"):
@@ -70,7 +83,24 @@ class Bench:
         """Peak resident memory in bytes of `stele export` of a store with so many events."""
         database = self.data_dir / f"export-{events}.db"
         subprocess.run([str(self.program), f"--generate={events}", f"--database={database}"], check=True)
-        process = subprocess.Popen([str(self.cli), "--url", f"sqlite:{database}", "export"], stdout=subprocess.PIPE)
+        peak = self.peak_of_export(f"sqlite:{database}", events)
+        for suffix in ("", "-wal", "-shm"):
+            pathlib.Path(f"{database}{suffix}").unlink(missing_ok=True)
+        return peak
+
+    def postgres_export_memory(self, events):
+        """The same of a store on PostgreSQL."""
+        schema = f"stele_bench_export_{os.getpid()}_{events}"
+        server = os.environ[SERVER_URL]
+        try:
+            subprocess.run([str(self.program), f"--generate={events}", f"--schema={schema}"], check=True)
+            return self.peak_of_export(f"{server}{'&' if '?' in server else '?'}schema={schema}", events)
+        finally:
+            subprocess.run([str(self.program), f"--drop_schema={schema}"], check=True)
+
+    def peak_of_export(self, url, events):
+        # The URL may hold a password, which has no place on a command line.
+        process = subprocess.Popen([str(self.cli), "export"], stdout=subprocess.PIPE, env=os.environ | {"STELE_URL": url})
         lines = 0
         while chunk := process.stdout.read(MIB):
             lines += chunk.count(b"\n")
@@ -79,8 +109,6 @@ class Bench:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0 or lines != events:
             raise SystemExit(f"bench: export gave {lines} of {events} events, exit code {process.returncode}")
-        for suffix in ("", "-wal", "-shm"):
-            pathlib.Path(f"{database}{suffix}").unlink(missing_ok=True)
         return usage.ru_maxrss * 1024
 
 
@@ -109,9 +137,10 @@ class Table:
         self.margin = margin
         self.rows = []
         self.failed = False
+        self.judged = True
 
     def verdict(self, value, target):
-        if target is None:
+        if target is None or not self.judged:
             return "-"
         if value >= target:
             return "ok"
@@ -130,8 +159,8 @@ class Table:
         self.rows.append((workload, *times, f"{paired_cpu_ratio(floor, store):.2f}", "", "-"))
 
     def at_most(self, workload, floor, store, value, limit, unit):
-        verdict = "ok"
-        if value >= limit:
+        verdict = "ok" if self.judged or unit != "ms" else "-"
+        if value >= limit and verdict == "ok":
             verdict = "ok, within the margin" if unit == "ms" and value < limit * (1 + self.margin) else "ABOVE"
         self.failed = self.failed or verdict == "ABOVE"
         self.rows.append((workload, floor, store, "", f"< {limit:g} {unit}", verdict))
@@ -191,26 +220,113 @@ def measure(bench, table):
                   (large_peak - small_peak) / MIB, EXPORT_GROWTH_LIMIT / MIB, "MiB")
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="bench/run.sh", description=__doc__)
-    parser.add_argument("build_dir", type=pathlib.Path, help="where an optimised build lies")
-    parser.add_argument("--quick", action="store_true", help="less work, a wider margin; under three minutes")
-    parser.add_argument("--margin", type=float, help="how far below its target a ratio may lie (0.05, and 0.10 with --quick)")
-    parser.add_argument("--largest", type=int, default=1_000_000, help="events in the log where the growth ends (%(default)s)")
-    arguments = parser.parse_args()
+def measure_postgres(bench, table):
+    repetitions = 7 if bench.quick else 21
+    has_pgbench = shutil.which("pgbench") is not None
 
-    bench = Bench(arguments.build_dir, arguments.quick, arguments.largest)
-    table = Table(arguments.margin if arguments.margin is not None else 0.10 if arguments.quick else 0.05)
+    runs = bench.run("postgres_append_1", repetitions)
+    if bench.context.get("postgres_durable") != "yes":
+        table.judged = False
+        print("\nbench: THE SERVER IS NOT DURABLE (fsync, synchronous_commit or full_page_writes is off): "
+              "what follows says nothing about the targets\n", file=sys.stderr, flush=True)
+    table.ratio("append 1 event", runs["postgres_append_1/floor"], runs["postgres_append_1/store"], 0.85)
+    table.cpu_ratio("  processor time of the client alone", runs["postgres_append_1/floor"], runs["postgres_append_1/store"])
+    if has_pgbench:
+        table.ratio("  against pgbench", runs["postgres_append_1/pgbench"], runs["postgres_append_1/store"])
+
+    runs = bench.run("postgres_append_100", repetitions)
+    table.ratio("append 100 in a batch", runs["postgres_append_100/floor"], runs["postgres_append_100/store"], 0.80)
+    table.ratio("  against the same INSERT into events", runs["postgres_append_100/guarded"], runs["postgres_append_100/store"])
+
+    runs = bench.run("postgres_append_1/store|postgres_append_8_threads", repetitions)
+    table.ratio("8 threads, 1 event each", runs["postgres_append_8_threads/floor"], runs["postgres_append_8_threads/store"], 0.90)
+    table.ratio("  against one thread of the store", runs["postgres_append_1/store"], runs["postgres_append_8_threads/store"], 2.5)
+    if has_pgbench:
+        table.ratio("  against pgbench", runs["postgres_append_8_threads/pgbench"], runs["postgres_append_8_threads/store"])
+
+    if can_start_postgres():
+        slow = bench.run("postgres_append_1/store|postgres_append_32_threads", 3 if bench.quick else 7, slow_server=True)
+        table.ratio("32 threads, fsync + 2 ms, against one thread", slow["postgres_append_1/store"],
+                    slow["postgres_append_32_threads/store"], 10.0)
+        table.ratio("  against the floor's 32 connections", slow["postgres_append_32_threads/floor"],
+                    slow["postgres_append_32_threads/store"])
+    else:
+        print("\nbench: NOT MEASURED with a slow fsync: no PostgreSQL server is installed here\n", file=sys.stderr, flush=True)
+
+    for workload, title in (("postgres_read_stream_1000", "read a stream of 1,000"),
+                            ("postgres_read_log", "read the whole log, 100 k events")):
+        runs = bench.run(workload, repetitions)
+        table.ratio(title, runs[f"{workload}/floor"], runs[f"{workload}/store"], 0.80)
+        table.cpu_ratio("  processor time of the client alone", runs[f"{workload}/floor"], runs[f"{workload}/store"])
+
+    workload = "postgres_append_1000_and_read"
+    runs = bench.run(workload, max(5, repetitions // 3))
+    plain = statistics.median(run["median_ms"] for run in runs[f"{workload}/plain"])
+    table.at_most("append 1,000 plain events and read them back", "", f"{plain:.1f} ms", plain, 25, "ms")
+    table.ratio("  the same with full events", runs[f"{workload}/floor"], runs[f"{workload}/store"])
+
+    print("  memory of an export …", file=sys.stderr, flush=True)
+    small, large = 20_000, 100_000 if bench.quick else 1_000_000
+    small_peak, large_peak = bench.postgres_export_memory(small), bench.postgres_export_memory(large)
+    table.at_most(f"peak memory of an export of {large:,}", "", f"{large_peak / MIB:.1f} MiB", large_peak / MIB,
+                  EXPORT_LIMIT / MIB, "MiB")
+    table.at_most(f"  more than one of {small:,} takes", f"{small_peak / MIB:.1f} MiB", f"{large_peak / MIB:.1f} MiB",
+                  (large_peak - small_peak) / MIB, EXPORT_GROWTH_LIMIT / MIB, "MiB")
+
+
+def can_start_postgres():
+    """Whether scripts/with_postgres.sh finds a server's programs."""
+    return any(pathlib.Path("/usr/lib/postgresql").glob("1[5-8]/bin/initdb"))
+
+
+def run_table(bench, title, measure_rows, margin):
+    """Measures and prints one backend's table. False when a row missed its target."""
+    table = Table(margin)
     started = time.monotonic()
     shutil.rmtree(bench.data_dir, ignore_errors=True)
     bench.data_dir.mkdir()
     try:
-        measure(bench, table)
+        measure_rows(bench, table)
     finally:  # What was measured before a failure is shown too.
         shutil.rmtree(bench.data_dir, ignore_errors=True)
+        print(f"\n{title}\n")
         table.show()
-    print(f"\nMedians of paired runs; margin for noise {table.margin:.0%}; {time.monotonic() - started:.0f} s.")
-    return 1 if table.failed else 0
+    print(f"\nMedians of paired runs; margin for noise {table.margin:.0%}; {time.monotonic() - started:.0f} s.", flush=True)
+    return not table.failed
+
+
+def run_postgres(bench, arguments, margin):
+    """As run_table(); a durable server is started if none was given."""
+    if not bench.has_postgres:
+        return True
+    if os.environ.get(SERVER_URL):
+        return run_table(bench, "PostgreSQL", measure_postgres, margin)
+    if not can_start_postgres():
+        print(f"\nbench: POSTGRESQL WAS NOT MEASURED: {SERVER_URL} names no server, and none is installed here\n",
+              file=sys.stderr, flush=True)
+        return True
+    again = [str(WITH_POSTGRES), "--durable", sys.executable, __file__, "--backend=postgres", f"--margin={margin}",
+             *(["--quick"] if arguments.quick else []), str(arguments.build_dir)]
+    return subprocess.run(again, check=False).returncode == 0
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="bench/run.sh", description=__doc__)
+    parser.add_argument("build_dir", type=pathlib.Path, help="where an optimised build lies")
+    parser.add_argument("--quick", action="store_true", help="less work, a wider margin; under five minutes")
+    parser.add_argument("--margin", type=float, help="how far below its target a ratio may lie (0.05, and 0.10 with --quick)")
+    parser.add_argument("--largest", type=int, default=1_000_000, help="events in the log where the growth ends (%(default)s)")
+    parser.add_argument("--backend", choices=("sqlite", "postgres"), help="only this one")
+    arguments = parser.parse_args()
+
+    bench = Bench(arguments.build_dir, arguments.quick, arguments.largest)
+    margin = arguments.margin if arguments.margin is not None else 0.10 if arguments.quick else 0.05
+    good = True
+    if arguments.backend != "postgres":
+        good = run_table(bench, "SQLite", measure, margin)
+    if arguments.backend != "sqlite":
+        good = run_postgres(bench, arguments, margin) and good
+    return 0 if good else 1
 
 
 if __name__ == "__main__":

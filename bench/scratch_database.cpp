@@ -27,6 +27,10 @@ void set_data_directory(const std::filesystem::path& directory) {
   data_directory() = std::filesystem::absolute(directory);
 }
 
+std::filesystem::path data_file(const std::string& name) {
+  return data_directory() / name;
+}
+
 ScratchDatabase::ScratchDatabase() {
   static std::atomic<int> count{0};
   path_ = data_directory() / ("bench-" + std::to_string(getpid()) + "-" + std::to_string(++count) + ".db");

@@ -9,6 +9,7 @@
 namespace stele::bench {
 
 void set_data_directory(const std::filesystem::path& directory);
+std::filesystem::path data_file(const std::string& name);
 
 /// A new, empty, migrated database file; removed by the destructor.
 class ScratchDatabase {

@@ -21,6 +21,9 @@ class WrittenLog {
   ScratchDatabase database_;
 };
 
+/// Fills a store with it.
+void write_log(EventStore& store);
+
 /// Made at the first use, removed at the end of the program.
 const WrittenLog& written_log();
 

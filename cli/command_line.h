@@ -48,5 +48,6 @@ void add_import(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
 void add_stats(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
+void add_roles(CLI::App& app, Context& context);
 
 }  // namespace stele::cli

@@ -2,13 +2,16 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 
 #include "arguments.h"
 #include "command_line.h"
 #include "events_table.h"
 #include "exit_codes.h"
+#include "stele/driver/driver.h"
 #include "stele/error.h"
 
 namespace stele::cli {
@@ -72,11 +75,31 @@ LogReadOptions options_of(const LogArguments& arguments) {
   return options;
 }
 
-/// Waits, but not for a signal, nor for a reader of standard output that went away.
-void pause_between_polls(int milliseconds) {
+void check_standard_output() {
   pollfd output{STDOUT_FILENO, 0, 0};
-  if (::poll(&output, 1, milliseconds) > 0 && (output.revents & POLLERR) != 0) {
+  if (::poll(&output, 1, 0) > 0 && (output.revents & POLLERR) != 0) {
     throw OutputError(EPIPE, "standard output was closed");
+  }
+}
+
+/// Waits for an append, but not longer than `interval`; nor when a signal comes or the reader of standard output goes
+/// away, which the listener does not know of.
+void wait_for_append(driver::AppendListener& listener, std::chrono::milliseconds interval) {
+  using std::chrono::duration_cast;
+  using std::chrono::milliseconds;
+  using std::chrono::steady_clock;
+  constexpr milliseconds slice{200};
+  const auto deadline = steady_clock::now() + interval;
+  while (!interrupted) {
+    check_standard_output();
+    const auto begin = steady_clock::now();
+    const milliseconds left = duration_cast<milliseconds>(deadline - begin);
+    if (left <= milliseconds::zero()) return;
+    const milliseconds chosen = std::min(left, slice);
+    listener.wait(chosen);
+    // Back early: something was appended. Back late: it had to connect again, and may have missed something.
+    const auto waited = steady_clock::now() - begin;
+    if (waited < chosen || waited > chosen + slice) return;
   }
 }
 
@@ -99,15 +122,16 @@ bool print_new_events(EventStore& store, LogReadOptions& options, EventPrinter& 
   return true;
 }
 
-int follow(EventStore& store, LogReadOptions options, EventPrinter& printer, int interval) {
+int follow(EventStore& store, LogReadOptions options, EventPrinter& printer, std::chrono::milliseconds interval) {
   stop_on_signals();
+  const std::unique_ptr<driver::AppendListener> listener = store.driver().listen();
   while (!interrupted) {
     try {
       if (!print_new_events(store, options, printer)) break;
     } catch (const Error& error) {
       if (!error.retryable()) throw;
     }
-    if (!interrupted) pause_between_polls(interval);
+    wait_for_append(*listener, interval);
   }
   printer.end();
   return exit_ok;
@@ -115,8 +139,8 @@ int follow(EventStore& store, LogReadOptions options, EventPrinter& printer, int
 
 int log(const Context& context, const LogArguments& arguments) {
   LogReadOptions options = options_of(arguments);
-  const int interval =
-      static_cast<int>(arguments.interval ? parse_integer("--interval", *arguments.interval, 1, 3'600'000) : 200);
+  const std::chrono::milliseconds interval(
+      arguments.interval ? parse_integer("--interval", *arguments.interval, 1, 3'600'000) : 200);
   EventStore store = context.open_store();
   EventPrinter printer(context.json, true, arguments.follow);
   if (arguments.follow) return follow(store, std::move(options), printer, interval);
@@ -152,7 +176,8 @@ void add_log(CLI::App& app, Context& context) {
   add_value(*command, "--limit", a.limit, "At most so many events", "N");
   CLI::Option* follow = command->add_flag("--follow", a.follow, "Wait for further events until interrupted")
                             ->excludes(before, until, as_of, backwards);
-  add_value(*command, "--interval", a.interval, "How often to look for them; 200 unless given", "MILLISECONDS")
+  add_value(*command, "--interval", a.interval,
+            "How often to look for them, if nothing tells of them; 200 unless given", "MILLISECONDS")
       ->needs(follow);
   command->callback(
       [&context, arguments] { context.action = [&context, arguments] { return log(context, *arguments); }; });

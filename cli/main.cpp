@@ -15,7 +15,7 @@ using namespace stele::cli;
 
 constexpr const char* footer =
     R"(URL: --url, else the environment variable STELE_URL, else `url = ...` in ~/.config/stele/config. For example
-  sqlite:books.db   sqlite:///var/lib/app/books.db
+  sqlite:books.db   sqlite:///var/lib/app/books.db   postgresql://app@db.example.org/app?schema=books
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 conflict, 4 not found, 5 schema not up to date, 6 cannot connect,
   7 busy or timed out, 8 integrity violation)";
@@ -107,6 +107,7 @@ int main(int argc, char** argv) {
   add_export(app, context);
   add_stats(app, context);
   add_verify(app, context);
+  add_roles(app, context);
 
   try {
     app.parse(argc, argv);

@@ -6,7 +6,7 @@
 set -euo pipefail
 
 build=(g++ cmake ninja-build libsoci-dev libpq-dev libboost-dev nlohmann-json3-dev rapidjson-dev libcli11-dev libsqlite3-dev libssl-dev)
-test=(libgtest-dev libgmock-dev libbenchmark-dev sqlite3 postgresql-15 postgresql-client-15 python3 clang-format)
+test=(git libgtest-dev libgmock-dev libbenchmark-dev sqlite3 postgresql-15 postgresql-client-15 pgbouncer python3 clang-format)
 
 case "${1:-}" in
   build) wanted=("${build[@]}") ;;

@@ -6,6 +6,9 @@
 #
 # The server listens on loopback alone, on a free port, as an unprivileged user, with a password made here. The command
 # finds it in STELE_TEST_POSTGRES_URL.
+#
+# STELE_POSTGRES_PRELOAD names a library that the server loads first: for benchmarks, one that makes each fsync take
+# STELE_FSYNC_DELAY_US microseconds more. The server's user has to be able to read it.
 set -euo pipefail
 
 durability=(-c fsync=off -c full_page_writes=off)
@@ -46,9 +49,13 @@ password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 if [ "$(id -u)" = 0 ]; then chown postgres "$folder/password"; fi
 server "$programs/initdb" -D data -U stele -E UTF8 --locale=C.UTF-8 -A scram-sha-256 --pwfile=password --no-sync >/dev/null
 
+preload=()
+if [ -n "${STELE_POSTGRES_PRELOAD:-}" ]; then
+  preload=(env "LD_PRELOAD=$STELE_POSTGRES_PRELOAD" "STELE_FSYNC_DELAY_US=${STELE_FSYNC_DELAY_US:-0}")
+fi
 for _ in 1 2 3 4 5; do
   port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-  if server "$programs/pg_ctl" start -D data -w -s -l log -o "-c listen_addresses=127.0.0.1 -c port=$port \
+  if server "${preload[@]}" "$programs/pg_ctl" start -D data -w -s -l log -o "-c listen_addresses=127.0.0.1 -c port=$port \
       -c unix_socket_directories= -c max_connections=200 ${durability[*]}"; then
     started=1
     break

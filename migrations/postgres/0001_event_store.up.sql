@@ -55,7 +55,7 @@ CREATE TABLE commands (
 
 CREATE TABLE events (
     global_position  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    stream_no        bigint NOT NULL REFERENCES streams (stream_no),
+    stream_no        bigint NOT NULL,  -- Of streams: events_no_stray sees to it, once for each append instead of each event.
     stream_version   version_number NOT NULL,
     tenant_id        text COLLATE "C" NOT NULL,
     stream_type      text COLLATE "C" NOT NULL,
@@ -190,9 +190,13 @@ ALTER TABLE streams ENABLE ALWAYS TRIGGER streams_only_forwards;
 --   (sequence, position)     shared: the first position that it took, cut to 31 bits
 --
 -- settled_position() reads the sequence first and the locks second. An appender that has a position up to the sequence's
--- value then either is over, and what it wrote is visible to every later snapshot; or holds both locks, and all below its
--- first position is settled as far as it is concerned; or is between the two for some microseconds, and the caller looks
--- again. Nobody waits for anybody, and no other transaction of the cluster matters.
+-- value then either is over, and what it wrote is visible to every later snapshot; or holds the second lock, and all below
+-- its first position is settled as far as it is concerned; or has the first lock alone for some microseconds, and the caller
+-- looks again. Nobody waits for anybody, and no other transaction of the cluster matters.
+--
+-- A transaction that ends gives its locks back one by one, after what it wrote has become visible: it may be seen with either
+-- of them, which only makes the answer smaller or late. So each transaction is judged by itself; counts of all would cancel
+-- each other out.
 
 -- An object's oid as the first key of an advisory lock.
 CREATE FUNCTION lock_class(object regclass) RETURNS integer LANGUAGE sql STABLE STRICT
@@ -202,35 +206,40 @@ RETURN object::oid::bigint::bit(32)::integer;
 CREATE FUNCTION append_lock(kind regclass, key text) RETURNS bigint LANGUAGE sql STABLE STRICT
 RETURN hashtextextended(key, kind::oid::bigint);
 
--- The highest position below which nothing can be committed any more; null when an appender is just taking its position.
+-- The last event's position up to which nothing can be committed any more; 0 when there is none, null when an appender is
+-- just taking its positions. It is an event's and not the sequence's: after a crash the server may give positions again that
+-- nobody committed.
 CREATE FUNCTION settled_position() RETURNS bigint LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path FROM CURRENT AS $$
 DECLARE
     sequence CONSTANT oid := 'events_global_position_seq'::regclass;
     in_flight CONSTANT oid := 'events'::regclass;
     last_taken bigint;
-    undecided bigint;
+    undecided boolean;
     lowest bigint;
 BEGIN
     IF pg_is_in_recovery() THEN
         RAISE EXCEPTION 'a standby does not know which appends are in flight: read the log on the primary'
             USING ERRCODE = 'feature_not_supported';
     END IF;
-    SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO last_taken FROM events_global_position_seq;
-    -- One look at the locks: an appender is undecided while it has the first lock and not yet the second.
-    SELECT count(DISTINCT virtualtransaction) FILTER (WHERE classid = in_flight)
-               - count(DISTINCT virtualtransaction) FILTER (WHERE classid = sequence),
-           -- The position was cut to 31 bits; it is the nearest below what the sequence has reached meanwhile.
-           min(last_taken - ((last_taken - objid::bigint + 1073741824) & 2147483647) + 1073741824)
-               FILTER (WHERE classid = sequence)
-        INTO undecided, lowest
-        FROM pg_locks
-        WHERE locktype = 'advisory' AND objsubid = 2 AND granted AND classid IN (in_flight, sequence)
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
-    IF undecided > 0 THEN
+    -- Not by SELECT: nextval() puts a number that lies ahead into the sequence's row for a moment, while it holds a lock that
+    -- this function waits for and SELECT does not.
+    last_taken := coalesce(pg_sequence_last_value(sequence), 0);
+    -- One look at the locks of all transactions.
+    SELECT bool_or(taking AND first IS NULL), min(first) INTO undecided, lowest
+        FROM (SELECT bool_or(classid = in_flight) AS taking,
+                     -- The position was cut to 31 bits; it is the nearest to what the sequence has reached meanwhile.
+                     min(last_taken - ((last_taken - objid::bigint + 1073741824) & 2147483647) + 1073741824)
+                         FILTER (WHERE classid = sequence) AS first
+              FROM pg_locks
+              WHERE locktype = 'advisory' AND objsubid = 2 AND granted AND classid IN (in_flight, sequence)
+                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              GROUP BY virtualtransaction) AS appender;
+    IF undecided THEN
         RETURN NULL;
     END IF;
-    RETURN least(last_taken, lowest - 1);
+    -- A new statement, with a new snapshot.
+    RETURN coalesce((SELECT max(global_position) FROM events WHERE global_position <= least(last_taken, lowest - 1)), 0);
 END
 $$;
 
@@ -276,6 +285,11 @@ DECLARE
     done integer := 0;
     ignored text;  -- Assigning is cheaper than PERFORM: it does not start an executor.
 BEGIN
+    -- What is checked has to be what is there when the locks are held, and not what was there when the transaction began.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'append() needs the isolation level READ COMMITTED' USING ERRCODE = 'feature_not_supported';
+    END IF;
+
     -- 1. The command. Callers with one key come one after the other.
     IF request IS NOT NULL THEN
         ignored := pg_advisory_xact_lock(append_lock('commands', concat_ws(chr(31), tenant, request_source, request)));
@@ -517,6 +531,7 @@ BEGIN
         EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %s FROM %I', own, role_name);
         EXECUTE format('GRANT USAGE ON SCHEMA %s TO %I', own, role_name);
         EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %s TO %I', own, role_name);
+        EXECUTE format('GRANT SELECT ON SEQUENCE events_global_position_seq TO %I', role_name);
         EXECUTE format('GRANT EXECUTE ON FUNCTION settled_position() TO %I', role_name);
     END LOOP;
     FOREACH role_name IN ARRAY ARRAY[writer, admin] LOOP

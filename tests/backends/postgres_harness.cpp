@@ -153,7 +153,7 @@ std::vector<RawScript> PostgresHarness::corruptions() {
       {"an append function that is not Stele's", {"ALTER FUNCTION append SECURITY INVOKER"}},
       {"a CHECK dropped", {"ALTER TABLE events DROP CONSTRAINT events_check"}},
       {"a domain's CHECK dropped", {"ALTER DOMAIN actor_kind DROP CONSTRAINT actor_kind_check"}},
-      {"a reference dropped", {"ALTER TABLE events DROP CONSTRAINT events_stream_no_fkey"}},
+      {"a reference dropped", {"ALTER TABLE events DROP CONSTRAINT events_command_no_fkey"}},
       {"an index dropped", {"DROP INDEX events_event_id"}},
       {"a table dropped", {"DROP TABLE event_attributes CASCADE"}},
   };

@@ -3,9 +3,14 @@
 #include <libpq-fe.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <cstdlib>
 #include <stdexcept>
+
+#include "stele/postgres.h"
+#include "stele/registry.h"
 
 namespace stele::testing {
 namespace {
@@ -20,6 +25,47 @@ bool succeeded(const Answer& answer) {
   return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
 }
 
+std::string percent_encoded(const std::string& text) {
+  constexpr const char* digits = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || c == '_') {
+      encoded += c;
+    } else {
+      encoded += {'%', digits[byte >> 4], digits[byte & 15]};
+    }
+  }
+  return encoded;
+}
+
+std::string quoted(const std::string& text, char quote) {
+  std::string all(1, quote);
+  for (const char c : text) {
+    all += c;
+    if (c == quote) all += c;
+  }
+  return all + quote;
+}
+
+/// Where the user, and behind it the hosts, begin in a URL, and where the hosts end.
+struct UrlParts {
+  explicit UrlParts(const std::string& url)
+      : user(url.find("//") + 2), end(std::min(url.find_first_of("/?", user), url.size())) {
+    const std::size_t at = url.rfind('@', end);
+    hosts = at == std::string::npos || at < user ? user : at + 1;
+  }
+  std::size_t user;
+  std::size_t hosts;
+  std::size_t end;
+};
+
+EventStore open_store(const std::string& url, bool migrate) {
+  Registry registry;
+  postgres::register_driver(registry);
+  return EventStore::open(registry, url, {.migrate = migrate});
+}
+
 }  // namespace
 
 std::string postgres_url() {
@@ -30,9 +76,53 @@ std::string postgres_url() {
 std::string postgres_url(const std::string& schema, const std::string& settings) {
   std::string url = postgres_url();
   url += url.find('?') == std::string::npos ? '?' : '&';
-  url += "schema=" + schema;
+  url += "schema=" + percent_encoded(schema);
   if (!settings.empty()) url += "&" + settings;
   return url;
+}
+
+std::string postgres_url_in(const std::string& database, const std::string& url) {
+  const std::size_t end = UrlParts(url).end;
+  const std::size_t settings = std::min(url.find('?', end), url.size());
+  return url.substr(0, end) + "/" + database + url.substr(settings);
+}
+
+std::string postgres_url_as(const std::string& user, const std::string& password, const std::string& url) {
+  const UrlParts parts(url);
+  return url.substr(0, parts.user) + percent_encoded(user) + ":" + percent_encoded(password) + "@" +
+         url.substr(parts.hosts);
+}
+
+EventStore open_postgres(const std::string& url) {
+  return open_store(url, true);
+}
+
+EventStore open_migrated_postgres(const std::string& url) {
+  return open_store(url, false);
+}
+
+std::string sql_name(const std::string& name) {
+  return quoted(name, '"');
+}
+
+std::string sql_text(const std::string& text) {
+  return quoted(text, '\'');
+}
+
+std::string append_sql(const std::string& type, const std::string& id, int events) {
+  const std::string count = std::to_string(events);
+  const auto column = [&](const std::string& value) { return ", array_fill(" + value + ", ARRAY[" + count + "])"; };
+  std::string sql = "SELECT first_positions[1] FROM append('default', ARRAY[" + sql_text(type) + "], ARRAY[" +
+                    sql_text(id) + "], '{0}', '{0}', ARRAY[" + count + "], 1";
+  for (int i = 0; i < 12; ++i) sql += ", NULL";  // The command.
+  sql += ", '{}'" + column("1") + ", (SELECT array_agg(gen_random_uuid()) FROM generate_series(1, " + count + "))";
+  sql += column("'Raw'::text") + column("1") + column("clock_timestamp()");
+  for (int i = 0; i < 2; ++i) sql += column("NULL::timestamptz");  // Validity.
+  for (int i = 0; i < 5; ++i) sql += column("NULL::text");         // Actor, source, channel, key.
+  for (int i = 0; i < 2; ++i) sql += column("NULL::uuid");         // Causation, correlation.
+  sql += column("'none'::text") + column("false") + column("'{}'::text");
+  for (int i = 0; i < 4; ++i) sql += column("NULL::text");  // Metadata and the like.
+  return sql + column("0::smallint") + ", '{}', '{}', '{}')";
 }
 
 std::string fresh_schema() {
@@ -47,7 +137,7 @@ void PostgresConnection::Close::operator()(pg_conn* connection) const noexcept {
 PostgresConnection::PostgresConnection(const std::string& schema, const std::string& url)
     : connection_(PQconnectdb(url.c_str())) {
   if (PQstatus(handle()) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(handle()));
-  run("SET client_min_messages = warning; SET search_path = \"" + schema + "\", pg_temp");
+  run("SET client_min_messages = warning; SET search_path = " + sql_name(schema) + ", pg_temp");
 }
 
 std::string PostgresConnection::execute(const std::string& sql) {
@@ -83,8 +173,30 @@ std::string PostgresConnection::value(const std::string& sql) {
 
 PostgresSchema::~PostgresSchema() {
   try {
-    connect().run("DROP SCHEMA IF EXISTS \"" + name_ + "\" CASCADE");
+    connect().run("DROP SCHEMA IF EXISTS " + sql_name(name_) + " CASCADE");
   } catch (const std::exception&) {  // The server goes away with its schemas.
+  }
+}
+
+PostgresDatabase::PostgresDatabase() : name_(fresh_schema()) {
+  PostgresConnection("public").run("CREATE DATABASE " + name_ + " TEMPLATE template0");
+}
+
+PostgresDatabase::~PostgresDatabase() {
+  try {
+    PostgresConnection("public").run("DROP DATABASE IF EXISTS " + name_ + " WITH (FORCE)");
+  } catch (const std::exception&) {
+  }
+}
+
+PostgresLogin::PostgresLogin(const std::string& options) : name_(fresh_schema()) {
+  PostgresConnection("public").run("CREATE ROLE " + name_ + " LOGIN PASSWORD '" + password + "' " + options);
+}
+
+PostgresLogin::~PostgresLogin() {
+  try {
+    PostgresConnection("public").run("DROP OWNED BY " + name_ + " CASCADE; DROP ROLE " + name_);
+  } catch (const std::exception&) {
   }
 }
 

@@ -1,13 +1,13 @@
 """Checks a shared build: core needs no database library, and no library exports what is not Stele's.
 
-    check_shared_symbols.py NM BUILD_DIR
+    check_shared_symbols.py NM BUILD_DIR BACKEND…
 """
 import pathlib
 import re
 import subprocess
 import sys
 
-nm, build = sys.argv[1], pathlib.Path(sys.argv[2])
+nm, build, backends = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
 faults = []
 
 
@@ -15,7 +15,9 @@ def output(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-for name in ("core", "sqlite", "stele"):
+if not backends:
+    sys.exit("was told of no backend")
+for name in ("core", *backends, "stele"):
     found = sorted(build.rglob(f"libstele_{name}.so"))
     if len(found) != 1:
         sys.exit(f"libstele_{name}.so: found {len(found)} in {build}")

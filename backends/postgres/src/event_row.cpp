@@ -99,7 +99,7 @@ std::size_t read_event_row(const Result& rows, int row, RecordedEvent& event) {
 }
 
 void fill_page(Session& session, std::string_view sql, Parameters parameters, const driver::PageLimits& limits,
-               driver::EventPage& page) {
+               driver::EventPage& page, Session::Planning planning) {
   // One row more than the page takes shows whether it is the last. Rows that come in vain cost time: fewer are asked
   // for when rows are large.
   const std::size_t room = limits.max_events - page.size();
@@ -107,20 +107,23 @@ void fill_page(Session& session, std::string_view sql, Parameters parameters, co
   parameters.add(Type::int8, static_cast<std::int64_t>(wanted));
   std::size_t got = 0;
   bool full = false;
-  session.for_each_row(sql, parameters, [&](const Result& row) {
-    if (++got > room) {
-      full = true;
-      return false;
-    }
-    const std::size_t bytes = read_event_row(row, 0, page.add());
-    if (page.size() > 1 && page.bytes() + bytes > limits.max_bytes) {
-      page.drop_last();
-      full = true;
-      return false;
-    }
-    page.count_bytes(bytes);
-    return true;
-  });
+  session.for_each_row(
+      sql, parameters,
+      [&](const Result& row) {
+        if (++got > room) {
+          full = true;
+          return false;
+        }
+        const std::size_t bytes = read_event_row(row, 0, page.add());
+        if (page.size() > 1 && page.bytes() + bytes > limits.max_bytes) {
+          page.drop_last();
+          full = true;
+          return false;
+        }
+        page.count_bytes(bytes);
+        return true;
+      },
+      planning);
   session.learn_row_size(page.size(), page.bytes());
   page.end = !full && got < wanted;
 }

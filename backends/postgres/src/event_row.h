@@ -25,6 +25,6 @@ std::size_t read_event_row(const Result& rows, int row, RecordedEvent& event);
 
 /// Fills the page from a statement whose last parameter, which is still to be added, is its LIMIT.
 void fill_page(Session& session, std::string_view sql, Parameters parameters, const driver::PageLimits& limits,
-               driver::EventPage& page);
+               driver::EventPage& page, Session::Planning planning = Session::Planning::once);
 
 }  // namespace stele::postgres

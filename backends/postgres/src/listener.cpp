@@ -21,21 +21,26 @@ constexpr std::chrono::seconds between_tries{1};
 
 void Listener::wait(milliseconds timeout) noexcept {
   const auto deadline = steady_clock::now() + timeout;
-  try {
-    // What was sent while nobody listened is lost, so a new connection counts as a notification.
-    if (session_ == nullptr && steady_clock::now() >= next_try_ && connect()) return;
-    while (session_ != nullptr) {
-      if (take_notifications()) return;
-      const auto left = duration_cast<milliseconds>(deadline - steady_clock::now());
-      if (left <= milliseconds::zero()) return;
-      pollfd socket{PQsocket(session_->handle()), POLLIN, 0};
-      if (::poll(&socket, 1, static_cast<int>(std::min<std::int64_t>(left.count() + 1, 60'000))) < 0) return;
-      if (socket.revents != 0 && PQconsumeInput(session_->handle()) == 0) session_.reset();
+  auto now = steady_clock::now();
+  do {  // Once at least: a wait of no time takes what is there.
+    try {
+      if (session_ == nullptr && now < next_try_) {
+        std::this_thread::sleep_until(std::min(deadline, next_try_));
+      } else if (session_ == nullptr) {
+        // What was sent while nobody listened is lost, so a new connection counts as a notification.
+        if (connect()) return;
+      } else {
+        if (take_notifications()) return;
+        const auto left = std::max<std::int64_t>(duration_cast<milliseconds>(deadline - now).count() + 1, 0);
+        pollfd socket{PQsocket(session_->handle()), POLLIN, 0};
+        ::poll(&socket, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000)));
+        if (socket.revents != 0 && PQconsumeInput(session_->handle()) == 0) session_.reset();
+      }
+    } catch (...) {  // The server is away: the next try comes in a while.
+      session_.reset();
     }
-  } catch (...) {
-    session_.reset();
-  }
-  std::this_thread::sleep_until(deadline);
+    now = steady_clock::now();
+  } while (now < deadline);
 }
 
 bool Listener::connect() {

@@ -17,7 +17,9 @@ class Builder {
   LogQuery build(Position after, Position before) {
     add("e.global_position > ", Type::int8, after.value());
     add("e.global_position < ", Type::int8, before.value());
+    const std::size_t range = query_.parameters.size();
     add_conditions();
+    if (query_.parameters.size() > range) query_.planning = Session::Planning::each_time;
     const char* const order = request_.direction == Direction::forwards ? "" : " DESC";
     query_.sql = "SELECT " + std::string(event_columns) + "FROM events AS e " + std::string(event_joins) + "WHERE " +
                  where_ + " ORDER BY e.global_position" + order + " LIMIT $" +
@@ -98,51 +100,30 @@ LogQuery build_log_query(const driver::LogPageRequest& request, Position after, 
 }
 
 Position settled_position(Session& session) {
-  // An appender is between its two locks for microseconds, unless its process was stopped just there: then nothing more
-  // is known to be settled than before.
+  // An appender is between its two locks for microseconds, unless its process was stopped just there.
   constexpr int tries = 200;
   for (int i = 0; i < tries; ++i) {
     const Result row = session.execute("SELECT settled_position()");
-    if (!row.is_null(0, 0)) {
-      // An appender that has yet to take its place may hold it back a little; what was settled stays so.
-      session.settled = std::max(session.settled, Position(row.integer(0, 0)));
-      break;
-    }
+    if (!row.is_null(0, 0)) return Position(row.integer(0, 0));
     std::this_thread::sleep_for(std::chrono::microseconds(std::min(50 * (i + 1), 5000)));
   }
-  return session.settled;
+  throw Error(ErrorCode::busy, "read the log: an append has taken positions and does not go on",
+              {.backend = std::string(backend_name),
+               .native_code = 0,
+               .sqlstate = {},
+               .retryable = true,
+               .outcome = Outcome::not_applied});
 }
 
 void read_log(Session& session, const driver::LogPageRequest& request, driver::EventPage& page) {
-  const auto read = [&](Position after, Position before) {
-    LogQuery query = build_log_query(request, after, before);
-    fill_page(session, query.sql, std::move(query.parameters), request.limits, page);
-  };
-  const auto behind = [](Position position) { return Position(position.value() + 1); };
-  if (request.direction == Direction::backwards) {
-    if (request.before > behind(session.settled)) settled_position(session);
-    read(request.after, std::min(request.before, behind(session.settled)));
-    return;
-  }
-  // Far behind its head the log is settled, as this session knows from before; the server is asked at the end alone.
-  // Each statement has its own, later snapshot, which sees all that was settled before.
-  Position after = request.after;
-  page.scanned_to = after;
-  for (bool fresh = false;;) {
-    if (session.settled > after) {
-      const Position before = std::min(request.before, behind(session.settled));
-      if (before > behind(after)) {
-        read(after, before);
-        if (!page.end) break;
-      }
-      page.scanned_to = after = Position(before.value() - 1);
-      if (before == request.before) return;
-    }
-    if (fresh) return;
-    settled_position(session);
-    fresh = true;
-  }
-  page.scanned_to = page.size() == 0 ? after : page[page.size() - 1].position;
+  // Asked before every page, and first: the page's own statement has a later snapshot, which sees all that was settled.
+  const Position settled = settled_position(session);
+  const Position before = std::min(request.before, Position(settled.value() + 1));
+  page.scanned_to = request.after;
+  if (before.value() - 1 <= request.after.value()) return;
+  LogQuery query = build_log_query(request, request.after, before);
+  fill_page(session, query.sql, std::move(query.parameters), request.limits, page, query.planning);
+  page.scanned_to = page.end ? Position(before.value() - 1) : page[page.size() - 1].position;
 }
 
 }  // namespace stele::postgres

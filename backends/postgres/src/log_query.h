@@ -11,6 +11,7 @@ namespace stele::postgres {
 struct LogQuery {
   std::string sql;
   Parameters parameters;
+  Session::Planning planning = Session::Planning::once;
 };
 
 /// The query for a page between two positions, both exclusive; its last parameter, the LIMIT, is still to be added.

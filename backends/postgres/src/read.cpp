@@ -5,11 +5,13 @@
 namespace stele::postgres {
 
 std::string stream_query(Direction direction, bool as_of, bool valid_at) {
+  // The stream's number comes from a query of its own, so that the index gives the events in their order: joined, they
+  // would be sorted, for each page all that are left.
   std::string sql = "SELECT " + std::string(event_columns) +
-                    "FROM streams AS s JOIN events AS e ON e.stream_no = s.stream_no "
+                    "FROM events AS e CROSS JOIN (VALUES ($3::text)) AS s (stream_id) "
                     "LEFT JOIN commands AS c ON c.command_no = e.command_no "
-                    "WHERE s.tenant_id = $1 AND s.stream_type = $2 AND s.stream_id = $3 "
-                    "AND e.stream_version BETWEEN $4 AND $5";
+                    "WHERE e.stream_no = (SELECT stream_no FROM streams WHERE tenant_id = $1 AND stream_type = $2 "
+                    "AND stream_id = $3) AND e.stream_version BETWEEN $4 AND $5";
   if (as_of) sql += " AND e.recorded_at <= $6";
   if (valid_at) {
     const std::string time = as_of ? "$7" : "$6";

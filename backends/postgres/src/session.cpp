@@ -109,13 +109,17 @@ Result Session::execute(std::string_view sql, const Parameters& parameters) {
 }
 
 void Session::for_each_row(std::string_view sql, const Parameters& parameters,
-                           const std::function<bool(const Result&)>& row) {
+                           const std::function<bool(const Result&)>& row, Planning planning) {
   const Arguments arguments(parameters);
-  const std::string& name = prepare(sql, parameters);
-  if (PQsendQueryPrepared(handle(), name.c_str(), arguments.count(), arguments.values.data(), arguments.lengths.data(),
-                          arguments.formats.data(), 1) == 0) {
-    throw make_error(handle(), nullptr, "postgres");
+  int sent = 0;
+  if (planning == Planning::each_time) {
+    sent = PQsendQueryParams(handle(), std::string(sql).c_str(), arguments.count(), parameters.types().data(),
+                             arguments.values.data(), arguments.lengths.data(), arguments.formats.data(), 1);
+  } else {
+    sent = PQsendQueryPrepared(handle(), prepare(sql, parameters).c_str(), arguments.count(), arguments.values.data(),
+                               arguments.lengths.data(), arguments.formats.data(), 1);
   }
+  if (sent == 0) throw make_error(handle(), nullptr, "postgres");
   PQsetSingleRowMode(handle());
   try {
     bool wanted = true;

@@ -10,7 +10,6 @@
 #include "native.h"
 #include "settings.h"
 #include "soci_session.h"
-#include "stele/types.h"
 #include "stele_soci/lease_pool.h"
 
 namespace stele::postgres {
@@ -31,7 +30,10 @@ class Session {
 
   /// The same, row by row as they come: memory does not grow with the result. `row` returns false when it wants no
   /// more; the rest is then skipped.
-  void for_each_row(std::string_view sql, const Parameters& parameters, const std::function<bool(const Result&)>& row);
+  /// Planning::each_time is for statements whose best plan depends on the values: a filter may fit one event or all.
+  enum class Planning : std::uint8_t { once, each_time };
+  void for_each_row(std::string_view sql, const Parameters& parameters, const std::function<bool(const Result&)>& row,
+                    Planning planning = Planning::once);
 
   /// Executes these with one round trip, as one transaction. Returns the results in order. Throws what the first one
   /// that failed says, and then nothing was applied; with outcome unknown when the connection was lost.
@@ -52,9 +54,6 @@ class Session {
   /// Rows that fit well into so many bytes, going by what was read before.
   std::size_t rows_for(std::size_t bytes) const noexcept;
   void learn_row_size(std::size_t rows, std::size_t bytes) noexcept;
-
-  /// All up to here is settled (G7), as this connection's server said last.
-  Position settled;
 
  private:
   const std::string& prepare(std::string_view sql, const Parameters& parameters);

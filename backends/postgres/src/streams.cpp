@@ -68,7 +68,7 @@ StoreStats stats(Session& session) {
   stats.last_position = Position(number("SELECT coalesce(max(global_position), 0) FROM events"));
   stats.bytes = number(
       "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class AS c "
-      "WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'");
+      "WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND c.relkind = 'r'");
   const Result times = session.execute("SELECT min(recorded_at), max(recorded_at) FROM events");
   if (!times.is_null(0, 0)) stats.first_recorded_at = times.time(0, 0);
   if (!times.is_null(0, 1)) stats.last_recorded_at = times.time(0, 1);

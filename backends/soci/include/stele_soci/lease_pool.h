@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,10 +19,10 @@ namespace stele::soci_backend {
 
 struct PoolOptions {
   std::size_t max_sessions = 1;
-  /// A session that was not used for this long is asked whether it still lives before it is lent.
-  std::chrono::milliseconds check_after_idle = std::chrono::milliseconds::max();
-  /// A session this old is closed instead of lent again: servers restart, addresses move.
-  std::chrono::milliseconds max_lifetime = std::chrono::milliseconds::max();
+  /// A session that was not used for this long is asked whether it still lives before it is lent. None: never.
+  std::optional<std::chrono::milliseconds> check_after_idle{};
+  /// A session this old is closed instead of lent again: servers restart, addresses move. None: never.
+  std::optional<std::chrono::milliseconds> max_lifetime{};
 };
 
 /// Makes sessions when they are first needed, up to a maximum, and keeps them. Thread-safe. Unlike SOCI's pool it has a
@@ -118,9 +119,9 @@ class LeasePool {
 
   bool fit(const Entry& entry) const {
     const Clock::time_point now = Clock::now();
-    if (now - entry.made >= options_.max_lifetime) return false;
+    if (options_.max_lifetime && now - entry.made >= *options_.max_lifetime) return false;
     if constexpr (requires(Session & session) { session.alive(true); }) {
-      return entry.session->alive(now - entry.used >= options_.check_after_idle);
+      return entry.session->alive(options_.check_after_idle && now - entry.used >= *options_.check_after_idle);
     }
     return true;
   }

@@ -1,0 +1,624 @@
+-- The schema that the migrations make, for reading and for comparison; made by the test of it. Not a script.
+
+constraint commands_check on commands
+    CHECK ((actor_type IS NULL) = (actor_id IS NULL))
+
+constraint commands_check1 on commands
+    CHECK ((stream_type IS NULL) = (stream_id IS NULL))
+
+constraint commands_command_id_key on commands
+    UNIQUE (command_id)
+
+constraint commands_pkey on commands
+    PRIMARY KEY (command_no)
+
+constraint commands_tenant_id_source_request_id_key on commands
+    UNIQUE (tenant_id, source, request_id)
+
+constraint event_attributes_global_position_fkey on event_attributes
+    FOREIGN KEY (global_position) REFERENCES events(global_position)
+
+constraint event_attributes_pkey on event_attributes
+    PRIMARY KEY (global_position, name)
+
+constraint events_check on events
+    CHECK (valid_to::timestamp with time zone > valid_from::timestamp with time zone)
+
+constraint events_check1 on events
+    CHECK ((actor_type IS NULL) = (actor_id IS NULL))
+
+constraint events_command_no_fkey on events
+    FOREIGN KEY (command_no) REFERENCES commands(command_no)
+
+constraint events_pkey on events
+    PRIMARY KEY (global_position)
+
+constraint projection_offsets_last_position_check on projection_offsets
+    CHECK (last_position >= 0)
+
+constraint projection_offsets_pkey on projection_offsets
+    PRIMARY KEY (projection_name, tenant_id)
+
+constraint snapshots_pkey on snapshots
+    PRIMARY KEY (stream_no, stream_version)
+
+constraint snapshots_snapshot_id_key on snapshots
+    UNIQUE (snapshot_id)
+
+constraint snapshots_snapshot_version_check on snapshots
+    CHECK (snapshot_version >= 1)
+
+constraint snapshots_stream_no_fkey on snapshots
+    FOREIGN KEY (stream_no) REFERENCES streams(stream_no)
+
+constraint streams_check on streams
+    CHECK (last_recorded_at >= created_at)
+
+constraint streams_pkey on streams
+    PRIMARY KEY (stream_no)
+
+constraint streams_tenant_id_stream_type_stream_id_key on streams
+    UNIQUE (tenant_id, stream_type, stream_id)
+
+domain actor_kind
+    text CHECK (VALUE = ANY (ARRAY['user'::text, 'service'::text, 'agent'::text, 'system'::text]))
+
+domain channel_kind
+    text CHECK (VALUE = ANY (ARRAY['ui'::text, 'api'::text, 'import'::text, 'webhook'::text, 'system'::text]))
+
+domain event_time
+    timestamp with time zone CHECK (VALUE >= '0001-01-01 00:00:00+00'::timestamp with time zone AND VALUE <= '9999-12-31 23:59:59.999999+00'::timestamp with time zone)
+
+domain json_container
+    jsonb CHECK (jsonb_typeof(VALUE) = ANY (ARRAY['object'::text, 'array'::text]))
+
+domain json_object
+    jsonb CHECK (jsonb_typeof(VALUE) = 'object'::text)
+
+domain key_128
+    text COLLATE "C" CHECK (octet_length(VALUE) >= 1 AND octet_length(VALUE) <= 128)
+
+domain key_255
+    text COLLATE "C" CHECK (octet_length(VALUE) >= 1 AND octet_length(VALUE) <= 255)
+
+domain key_64
+    text COLLATE "C" CHECK (octet_length(VALUE) >= 1 AND octet_length(VALUE) <= 64)
+
+domain redaction_kind
+    text CHECK (VALUE = ANY (ARRAY['none'::text, 'partial'::text, 'full'::text]))
+
+domain row_count
+    smallint CHECK (VALUE >= 0)
+
+domain schema_version
+    integer CHECK (VALUE >= 1)
+
+domain sha256_hash
+    bytea CHECK (length(VALUE) = 32)
+
+domain version_number
+    bigint CHECK (VALUE >= 1)
+
+function append
+    (tenant text, stream_types text[], stream_ids text[], expected_kinds smallint[], expected_versions bigint[], events_in integer[], streams_count integer, request_source text, request text, new_command_id uuid, command_id_given boolean, new_command_type text, command_stream_type text, command_stream_id text, command_actor_type text, command_actor_id text, command_channel text, command_data text, new_fingerprint bytea, given_ids uuid[], in_streams integer[], ids uuid[], types text[], versions integer[], occurred timestamp with time zone[], valid_froms timestamp with time zone[], valid_tos timestamp with time zone[], actor_types text[], actor_ids text[], sources text[], channels text[], keys text[], causations uuid[], correlations uuid[], redactions text[], secrets boolean[], datas text[], metadatas text[], policy_contexts text[], model_contexts text[], displays text[], attribute_counts smallint[], attribute_events integer[], attribute_names text[], attribute_values text[]) returns append_answer, plpgsql, security definer, plan_cache_mode=force_generic_plan, own search_path:
+#variable_conflict use_column
+DECLARE
+    answer append_answer;
+    known record;
+    one record;
+    stream_numbers bigint[];
+    recorded timestamptz;
+    positions bigint[];
+    new_stream_no bigint;
+    new_command_no bigint;
+    done integer := 0;
+    ignored text;  -- Assigning is cheaper than PERFORM: it does not start an executor.
+BEGIN
+    -- What is checked has to be what is there when the locks are held, and not what was there when the transaction began.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'append() needs the isolation level READ COMMITTED' USING ERRCODE = 'feature_not_supported';
+    END IF;
+
+    -- 1. The command. Callers with one key come one after the other.
+    IF request IS NOT NULL THEN
+        ignored := pg_advisory_xact_lock(append_lock('commands', concat_ws(chr(31), tenant, request_source, request)));
+        SELECT c.fingerprint, c.outcome INTO known FROM commands AS c
+            WHERE c.tenant_id = tenant AND c.source = request_source AND c.request_id = request;
+        IF FOUND THEN
+            IF known.fingerprint = new_fingerprint THEN
+                answer.status := 'replayed';
+                answer.outcome := known.outcome::text;
+            ELSE
+                answer.status := 'request_id_reused';
+                answer.detail := 'request ' || request_source || ':' || request || ' was made before with another content';
+            END IF;
+            RETURN answer;
+        END IF;
+        IF command_id_given AND EXISTS (SELECT FROM commands AS c WHERE c.command_id = new_command_id) THEN
+            answer.status := 'request_id_reused';
+            answer.detail := 'command id ' || new_command_id || ' belongs to another request';
+            RETURN answer;
+        END IF;
+    END IF;
+
+    -- The streams' locks, in one order for everybody: exclusive for those that are written, shared for those that are checked.
+    IF cardinality(stream_types) = 1 AND streams_count = 1 AND events_in[1] > 0 THEN
+        ignored := pg_advisory_xact_lock(append_lock('streams', concat_ws(chr(31), tenant, stream_types[1], stream_ids[1])));
+    ELSE
+        FOR one IN
+            SELECT append_lock('streams', concat_ws(chr(31), tenant, s.type, s.id)) AS lock, bool_or(s.events > 0) AS writes
+            FROM unnest(stream_types, stream_ids, events_in) AS s (type, id, events)
+            GROUP BY 1 ORDER BY 1
+        LOOP
+            IF one.writes THEN
+                ignored := pg_advisory_xact_lock(one.lock);
+            ELSE
+                ignored := pg_advisory_xact_lock_shared(one.lock);
+            END IF;
+        END LOOP;
+    END IF;
+    SELECT array_agg(h.stream_no ORDER BY s.i), array_agg(coalesce(h.version, 0) ORDER BY s.i),
+           greatest(clock_timestamp(), max(h.last_recorded_at) FILTER (WHERE s.events > 0))
+        INTO stream_numbers, answer.base_versions, recorded
+        FROM unnest(stream_types, stream_ids, events_in) WITH ORDINALITY AS s (type, id, events, i)
+        LEFT JOIN LATERAL (
+            SELECT h.stream_no, h.version, h.last_recorded_at FROM streams AS h
+            WHERE h.tenant_id = tenant AND h.stream_type = s.type AND h.stream_id = s.id
+            OFFSET 0
+        ) AS h ON true;
+
+    -- 2. Event ids and idempotency keys that are there already: the caller reads them and decides.
+    IF cardinality(given_ids) > 0 THEN
+        IF EXISTS (SELECT FROM unnest(given_ids) AS g (id) JOIN LATERAL (
+                       SELECT FROM events AS e WHERE e.event_id = g.id OFFSET 0) AS e ON true) THEN
+            answer.status := 'found';
+            RETURN answer;
+        END IF;
+    END IF;
+    IF cardinality(array_remove(keys, NULL)) > 0 THEN
+        IF EXISTS (SELECT FROM unnest(in_streams, keys) AS k (stream, key) JOIN LATERAL (
+                       SELECT FROM events AS e WHERE e.stream_no = stream_numbers[k.stream] AND e.idempotency_key = k.key
+                       OFFSET 0) AS e ON true
+                   WHERE k.key IS NOT NULL) THEN
+            answer.status := 'found';
+            RETURN answer;
+        END IF;
+    END IF;
+
+    -- 3. Expected versions.
+    FOR i IN 1 .. coalesce(cardinality(stream_types), 0) LOOP
+        IF NOT (CASE expected_kinds[i]
+                WHEN 0 THEN true
+                WHEN 1 THEN answer.base_versions[i] = 0
+                WHEN 2 THEN answer.base_versions[i] > 0
+                ELSE answer.base_versions[i] = expected_versions[i] END) THEN
+            answer.status := 'conflict';
+            answer.conflict_index := i;
+            answer.actual_version := answer.base_versions[i];
+            RETURN answer;
+        END IF;
+    END LOOP;
+
+    -- 4. Everything is written. First the positions; see above.
+    answer.status := 'appended';
+    answer.first_positions := array_fill(0::bigint, ARRAY[streams_count]);
+    answer.last_positions := answer.first_positions;
+    IF cardinality(ids) > 0 THEN
+        ignored := pg_advisory_xact_lock_shared(lock_class('events'), 0);
+        FOR i IN 1 .. cardinality(ids) LOOP
+            positions[i] := nextval('events_global_position_seq');
+        END LOOP;
+        ignored := pg_advisory_xact_lock_shared(lock_class('events_global_position_seq'),
+                                                (positions[1] & 2147483647)::integer);
+    END IF;
+    FOR i IN 1 .. streams_count LOOP
+        CONTINUE WHEN events_in[i] = 0;
+        answer.first_positions[i] := positions[done + 1];
+        done := done + events_in[i];
+        answer.last_positions[i] := positions[done];
+        IF stream_numbers[i] IS NULL THEN
+            INSERT INTO streams (tenant_id, stream_type, stream_id, version, created_at, last_recorded_at)
+                VALUES (tenant, stream_types[i], stream_ids[i], events_in[i], recorded, recorded)
+                RETURNING stream_no INTO new_stream_no;
+            stream_numbers[i] := new_stream_no;
+        ELSE
+            UPDATE streams SET version = version + events_in[i], last_recorded_at = recorded
+                WHERE stream_no = stream_numbers[i];
+        END IF;
+    END LOOP;
+
+    IF request IS NOT NULL THEN
+        INSERT INTO commands (tenant_id, source, request_id, command_id, command_type, stream_type, stream_id, actor_type,
+                              actor_id, channel, data, fingerprint, outcome, recorded_at)
+            VALUES (tenant, request_source, request, new_command_id, new_command_type, command_stream_type,
+                    command_stream_id, command_actor_type, command_actor_id, command_channel, command_data::jsonb,
+                    new_fingerprint,
+                    (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                                'type', stream_types[i], 'id', stream_ids[i],
+                                'first_version', answer.base_versions[i] + 1,
+                                'last_version', answer.base_versions[i] + events_in[i],
+                                'first_position', answer.first_positions[i],
+                                'last_position', answer.last_positions[i]) ORDER BY i), '[]')
+                     FROM generate_series(1, streams_count) AS i),
+                    recorded)
+            RETURNING command_no INTO new_command_no;
+    END IF;
+
+    IF cardinality(ids) > 0 THEN
+        INSERT INTO events (global_position, stream_no, stream_version, tenant_id, stream_type, event_id, event_type,
+                            event_version, occurred_at, recorded_at, valid_from, valid_to, actor_type, actor_id, source,
+                            channel, command_no, idempotency_key, causation_id, correlation_id, redaction_level,
+                            contains_secrets, attribute_count, data, metadata, policy_context, model_context, display)
+            OVERRIDING SYSTEM VALUE
+            SELECT e.position, stream_numbers[e.stream],
+                   answer.base_versions[e.stream] + row_number() OVER (PARTITION BY e.stream ORDER BY e.position),
+                   tenant, stream_types[e.stream], e.id, e.type, e.version, e.occurred, recorded, e.valid_from, e.valid_to,
+                   e.actor_type, e.actor_id, e.source, e.channel, new_command_no, e.key, e.causation, e.correlation,
+                   e.redaction, e.secret, e.attributes, e.data::jsonb, e.metadata::jsonb, e.policy_context::jsonb,
+                   e.model_context::jsonb, e.display::jsonb
+            FROM unnest(positions, in_streams, ids, types, versions, occurred, valid_froms, valid_tos, actor_types,
+                        actor_ids, sources, channels, keys, causations, correlations, redactions, secrets,
+                        attribute_counts, datas, metadatas, policy_contexts, model_contexts, displays)
+                AS e (position, stream, id, type, version, occurred, valid_from, valid_to, actor_type, actor_id, source,
+                      channel, key, causation, correlation, redaction, secret, attributes, data, metadata,
+                      policy_context, model_context, display);
+        IF cardinality(attribute_events) > 0 THEN
+            INSERT INTO event_attributes (global_position, name, value)
+                SELECT positions[a.event], a.name, a.value
+                FROM unnest(attribute_events, attribute_names, attribute_values) AS a (event, name, value);
+        END IF;
+    END IF;
+    RETURN answer;
+END
+
+function append_lock
+    (kind regclass, key text) returns bigint, sql:
+RETURN hashtextextended(key, ((kind)::oid)::bigint)
+
+function append_locks
+    (command_keys text[], stream_keys text[], stream_writes boolean[]) returns void, plpgsql, security definer, own search_path:
+DECLARE
+    one record;
+    ignored text;
+BEGIN
+    FOR one IN SELECT DISTINCT append_lock('commands', c.key) AS lock FROM unnest(command_keys) AS c (key) ORDER BY 1 LOOP
+        ignored := pg_advisory_xact_lock(one.lock);
+    END LOOP;
+    FOR one IN
+        SELECT append_lock('streams', s.key) AS lock, bool_or(s.writes) AS writes
+        FROM unnest(stream_keys, stream_writes) AS s (key, writes) GROUP BY 1 ORDER BY 1
+    LOOP
+        IF one.writes THEN
+            ignored := pg_advisory_xact_lock(one.lock);
+        ELSE
+            ignored := pg_advisory_xact_lock_shared(one.lock);
+        END IF;
+    END LOOP;
+END
+
+function grant_roles
+    (reader text, writer text, admin text) returns void, plpgsql, own search_path:
+DECLARE
+    role_name text;
+    own CONSTANT text := quote_ident(current_schema());
+BEGIN
+    FOREACH role_name IN ARRAY ARRAY[reader, writer, admin] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
+        END IF;
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %s FROM %I', own, role_name);
+        EXECUTE format('GRANT USAGE ON SCHEMA %s TO %I', own, role_name);
+        EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %s TO %I', own, role_name);
+        EXECUTE format('GRANT SELECT ON SEQUENCE events_global_position_seq TO %I', role_name);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION settled_position() TO %I', role_name);
+    END LOOP;
+    FOREACH role_name IN ARRAY ARRAY[writer, admin] LOOP
+        EXECUTE format('GRANT INSERT ON events TO %I', role_name);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION append, append_locks TO %I', role_name);
+        IF to_regclass('snapshots') IS NOT NULL THEN
+            EXECUTE format('GRANT INSERT ON snapshots TO %I', role_name);
+        END IF;
+        IF to_regclass('projection_offsets') IS NOT NULL THEN
+            EXECUTE format('GRANT INSERT, UPDATE ON projection_offsets TO %I', role_name);
+        END IF;
+    END LOOP;
+    IF to_regclass('snapshots') IS NOT NULL THEN
+        EXECUTE format('GRANT DELETE ON snapshots TO %I', admin);
+    END IF;
+    IF to_regclass('projection_offsets') IS NOT NULL THEN
+        EXECUTE format('GRANT DELETE ON projection_offsets TO %I', admin);
+    END IF;
+END
+
+function lock_class
+    (object regclass) returns integer, sql:
+RETURN ((((object)::oid)::bigint)::bit(32))::integer
+
+function only_forwards
+    () returns trigger, plpgsql, own search_path:
+BEGIN
+    RAISE EXCEPTION 'streams only move forwards: UPDATE refused' USING ERRCODE = 'restrict_violation';
+END
+
+function refuse_change
+    () returns trigger, plpgsql, own search_path:
+BEGIN
+    RAISE EXCEPTION '% are append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'restrict_violation';
+END
+
+function refuse_more_attributes
+    () returns trigger, plpgsql, own search_path:
+BEGIN
+    IF EXISTS (SELECT FROM (SELECT DISTINCT global_position FROM added) AS p
+               LEFT JOIN LATERAL (SELECT e.attribute_count FROM events AS e
+                                  WHERE e.global_position = p.global_position OFFSET 0) AS e ON true
+               WHERE e.attribute_count IS DISTINCT FROM
+                   (SELECT count(*) FROM event_attributes AS a WHERE a.global_position = p.global_position)) THEN
+        RAISE EXCEPTION 'events are append-only: this event has its attributes' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NULL;
+END
+
+function refuse_stray_events
+    () returns trigger, plpgsql, own search_path:
+BEGIN
+    IF EXISTS (SELECT FROM (SELECT stream_no, min(stream_version) AS first, max(stream_version) AS last, count(*) AS events
+                            FROM added GROUP BY stream_no) AS a
+               LEFT JOIN LATERAL (SELECT s.version FROM streams AS s WHERE s.stream_no = a.stream_no OFFSET 0) AS s ON true
+               WHERE s.version IS DISTINCT FROM a.last OR a.last - a.first + 1 <> a.events) THEN
+        RAISE EXCEPTION 'events are appended with append(), which keeps their versions: INSERT refused'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NULL;
+END
+
+function settled_position
+    () returns bigint, plpgsql, security definer, own search_path:
+DECLARE
+    sequence CONSTANT oid := 'events_global_position_seq'::regclass;
+    in_flight CONSTANT oid := 'events'::regclass;
+    last_taken bigint;
+    undecided boolean;
+    lowest bigint;
+BEGIN
+    IF pg_is_in_recovery() THEN
+        RAISE EXCEPTION 'a standby does not know which appends are in flight: read the log on the primary'
+            USING ERRCODE = 'feature_not_supported';
+    END IF;
+    -- Not by SELECT: nextval() puts a number that lies ahead into the sequence's row for a moment, while it holds a lock that
+    -- this function waits for and SELECT does not.
+    last_taken := coalesce(pg_sequence_last_value(sequence), 0);
+    -- One look at the locks of all transactions.
+    SELECT bool_or(taking AND first IS NULL), min(first) INTO undecided, lowest
+        FROM (SELECT bool_or(classid = in_flight) AS taking,
+                     -- The position was cut to 31 bits; it is the nearest to what the sequence has reached meanwhile.
+                     min(last_taken - ((last_taken - objid::bigint + 1073741824) & 2147483647) + 1073741824)
+                         FILTER (WHERE classid = sequence) AS first
+              FROM pg_locks
+              WHERE locktype = 'advisory' AND objsubid = 2 AND granted AND classid IN (in_flight, sequence)
+                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              GROUP BY virtualtransaction) AS appender;
+    IF undecided THEN
+        RETURN NULL;
+    END IF;
+    -- A new statement, with a new snapshot.
+    RETURN coalesce((SELECT max(global_position) FROM events WHERE global_position <= least(last_taken, lowest - 1)), 0);
+END
+
+index commands_command_id_key
+    CREATE UNIQUE INDEX commands_command_id_key ON commands USING btree (command_id)
+
+index commands_pkey
+    CREATE UNIQUE INDEX commands_pkey ON commands USING btree (command_no)
+
+index commands_stream
+    CREATE INDEX commands_stream ON commands USING btree (tenant_id, stream_type, stream_id, command_no) WHERE stream_id IS NOT NULL
+
+index commands_tenant_id_source_request_id_key
+    CREATE UNIQUE INDEX commands_tenant_id_source_request_id_key ON commands USING btree (tenant_id, source, request_id)
+
+index event_attributes_pkey
+    CREATE UNIQUE INDEX event_attributes_pkey ON event_attributes USING btree (global_position, name)
+
+index event_attributes_value
+    CREATE INDEX event_attributes_value ON event_attributes USING btree (name, value, global_position)
+
+index events_causation
+    CREATE INDEX events_causation ON events USING btree (causation_id, global_position) WHERE causation_id IS NOT NULL
+
+index events_correlation
+    CREATE INDEX events_correlation ON events USING btree (correlation_id, global_position) WHERE correlation_id IS NOT NULL
+
+index events_event_id
+    CREATE UNIQUE INDEX events_event_id ON events USING btree (event_id)
+
+index events_idempotency
+    CREATE UNIQUE INDEX events_idempotency ON events USING btree (stream_no, idempotency_key) WHERE idempotency_key IS NOT NULL
+
+index events_metadata
+    CREATE INDEX events_metadata ON events USING gin (metadata jsonb_path_ops) WHERE metadata IS NOT NULL
+
+index events_occurred
+    CREATE INDEX events_occurred ON events USING btree (occurred_at)
+
+index events_pkey
+    CREATE UNIQUE INDEX events_pkey ON events USING btree (global_position)
+
+index events_recorded
+    CREATE INDEX events_recorded ON events USING brin (recorded_at)
+
+index events_stream
+    CREATE UNIQUE INDEX events_stream ON events USING btree (stream_no, stream_version)
+
+index events_stream_type
+    CREATE INDEX events_stream_type ON events USING btree (stream_type, global_position)
+
+index events_tenant
+    CREATE INDEX events_tenant ON events USING btree (tenant_id, global_position) WHERE tenant_id <> 'default'::text
+
+index events_type
+    CREATE INDEX events_type ON events USING btree (event_type, global_position)
+
+index projection_offsets_pkey
+    CREATE UNIQUE INDEX projection_offsets_pkey ON projection_offsets USING btree (projection_name, tenant_id)
+
+index snapshots_pkey
+    CREATE UNIQUE INDEX snapshots_pkey ON snapshots USING btree (stream_no, stream_version)
+
+index snapshots_recorded
+    CREATE INDEX snapshots_recorded ON snapshots USING btree (recorded_at)
+
+index snapshots_snapshot_id_key
+    CREATE UNIQUE INDEX snapshots_snapshot_id_key ON snapshots USING btree (snapshot_id)
+
+index streams_pkey
+    CREATE UNIQUE INDEX streams_pkey ON streams USING btree (stream_no)
+
+index streams_tenant_id_stream_type_stream_id_key
+    CREATE UNIQUE INDEX streams_tenant_id_stream_type_stream_id_key ON streams USING btree (tenant_id, stream_type, stream_id)
+
+table commands
+    command_no bigint NOT NULL GENERATED ALWAYS AS IDENTITY
+    tenant_id key_64 NOT NULL
+    source key_64 NOT NULL
+    request_id key_255 NOT NULL
+    command_id uuid NOT NULL
+    command_type key_128 NOT NULL
+    stream_type key_64
+    stream_id key_255
+    actor_type actor_kind
+    actor_id key_255
+    channel channel_kind
+    data json_container
+    fingerprint sha256_hash NOT NULL
+    outcome jsonb NOT NULL
+    recorded_at timestamp with time zone NOT NULL
+
+table event_attributes
+    global_position bigint NOT NULL
+    name key_64 NOT NULL
+    value key_255 NOT NULL
+
+table events
+    global_position bigint NOT NULL GENERATED ALWAYS AS IDENTITY
+    stream_no bigint NOT NULL
+    stream_version version_number NOT NULL
+    tenant_id text COLLATE "C" NOT NULL
+    stream_type text COLLATE "C" NOT NULL
+    event_id uuid NOT NULL
+    event_type key_128 NOT NULL
+    event_version schema_version NOT NULL DEFAULT 1
+    occurred_at event_time NOT NULL
+    recorded_at timestamp with time zone NOT NULL
+    valid_from event_time
+    valid_to event_time
+    actor_type actor_kind
+    actor_id key_255
+    source key_64
+    channel channel_kind
+    command_no bigint
+    idempotency_key key_255
+    causation_id uuid
+    correlation_id uuid
+    redaction_level redaction_kind NOT NULL DEFAULT 'none'::text
+    contains_secrets boolean NOT NULL DEFAULT false
+    attribute_count row_count NOT NULL DEFAULT 0
+    data json_container NOT NULL
+    metadata json_object
+    policy_context json_object
+    model_context json_object
+    display json_object
+
+table projection_offsets
+    projection_name key_128 NOT NULL
+    tenant_id key_64 NOT NULL
+    last_position bigint NOT NULL DEFAULT 0
+    updated_at timestamp with time zone NOT NULL
+
+table snapshots
+    snapshot_id uuid NOT NULL
+    stream_no bigint NOT NULL
+    stream_version version_number NOT NULL
+    snapshot_version integer NOT NULL DEFAULT 1
+    recorded_at timestamp with time zone NOT NULL
+    state jsonb NOT NULL
+    metadata jsonb
+
+table streams
+    stream_no bigint NOT NULL GENERATED ALWAYS AS IDENTITY
+    tenant_id key_64 NOT NULL
+    stream_type key_64 NOT NULL
+    stream_id key_255 NOT NULL
+    version version_number NOT NULL
+    created_at timestamp with time zone NOT NULL
+    last_recorded_at timestamp with time zone NOT NULL
+
+trigger commands_append_only on commands
+    CREATE TRIGGER commands_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON commands FOR EACH STATEMENT EXECUTE FUNCTION refuse_change() ENABLE ALWAYS
+
+trigger event_attributes_append_only on event_attributes
+    CREATE TRIGGER event_attributes_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON event_attributes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change() ENABLE ALWAYS
+
+trigger event_attributes_no_more on event_attributes
+    CREATE TRIGGER event_attributes_no_more AFTER INSERT ON event_attributes REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION refuse_more_attributes() ENABLE ALWAYS
+
+trigger events_append_only on events
+    CREATE TRIGGER events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change() ENABLE ALWAYS
+
+trigger events_no_stray on events
+    CREATE TRIGGER events_no_stray AFTER INSERT ON events REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION refuse_stray_events() ENABLE ALWAYS
+
+trigger streams_no_delete on streams
+    CREATE TRIGGER streams_no_delete BEFORE DELETE OR TRUNCATE ON streams FOR EACH STATEMENT EXECUTE FUNCTION refuse_change() ENABLE ALWAYS
+
+trigger streams_only_forwards on streams
+    CREATE TRIGGER streams_only_forwards BEFORE UPDATE ON streams FOR EACH ROW WHEN (new.version::bigint <= old.version::bigint OR new.last_recorded_at < old.last_recorded_at OR new.stream_no <> old.stream_no OR new.tenant_id::text <> old.tenant_id::text OR new.stream_type::text <> old.stream_type::text OR new.stream_id::text <> old.stream_id::text OR new.created_at <> old.created_at) EXECUTE FUNCTION only_forwards() ENABLE ALWAYS
+
+type append_answer
+    status text
+    detail text
+    outcome text
+    conflict_index integer
+    actual_version bigint
+    base_versions bigint[]
+    first_positions bigint[]
+    last_positions bigint[]
+
+view event_log
+ SELECT e.global_position,
+    e.tenant_id,
+    e.stream_type,
+    s.stream_id,
+    e.stream_version,
+    e.event_id,
+    e.event_type,
+    e.event_version,
+    e.occurred_at,
+    e.recorded_at,
+    e.valid_from,
+    e.valid_to,
+    e.actor_type,
+    e.actor_id,
+    e.source,
+    e.channel,
+    c.source AS command_source,
+    c.request_id,
+    e.idempotency_key,
+    e.causation_id,
+    e.correlation_id,
+    e.redaction_level,
+    e.contains_secrets,
+    e.data,
+    e.metadata,
+    e.policy_context,
+    e.model_context,
+    e.display,
+        CASE
+            WHEN e.attribute_count::smallint > 0 THEN ( SELECT jsonb_object_agg(a.name, a.value) AS jsonb_object_agg
+               FROM event_attributes a
+              WHERE a.global_position = e.global_position)
+            ELSE NULL::jsonb
+        END AS attributes
+   FROM events e
+     JOIN streams s ON s.stream_no = e.stream_no
+     LEFT JOIN commands c ON c.command_no = e.command_no;

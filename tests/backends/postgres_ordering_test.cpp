@@ -1,0 +1,549 @@
+// G7 on PostgreSQL, where a lower position may be committed after a higher one: the interleavings are forced from bare
+// connections, which stop where Stele's own never do.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "postgres_server.h"
+
+namespace stele::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+using Positions = std::vector<std::int64_t>;
+
+/// Short on a developer's machine; STELE_TEST_LONG=1 takes its time.
+seconds lasting(seconds usually, seconds at_length) {
+  const char* asked = std::getenv("STELE_TEST_LONG");
+  return asked != nullptr && std::string(asked) == "1" ? at_length : usually;
+}
+
+NewEvent event() {
+  NewEvent made;
+  made.type = "Happened";
+  return made;
+}
+
+/// Reads the log as an application does: again and again from the last position that it saw.
+class Follower {
+ public:
+  explicit Follower(const std::string& url) : store_(open_migrated_postgres(url)) {}
+
+  /// Takes what there is for now. Returns the new positions.
+  Positions poll() {
+    Positions fresh;
+    EventReader reader = store_.read_log({.after = Position(last())});
+    while (const RecordedEvent* found = reader.next()) {
+      if (found->position.value() <= last())
+        faults += "position " + std::to_string(found->position.value()) + " late; ";
+      Version& version = versions_[found->stream];
+      if (found->version.value() != version.value() + 1) faults += found->stream.to_string() + " out of order; ";
+      version = found->version;
+      seen_.push_back(found->position.value());
+      fresh.push_back(found->position.value());
+    }
+    return fresh;
+  }
+
+  std::int64_t last() const { return seen_.empty() ? 0 : seen_.back(); }
+  const Positions& seen() const { return seen_; }
+
+  std::string faults;
+
+ private:
+  EventStore store_;
+  Positions seen_;
+  std::map<StreamKey, Version> versions_;
+};
+
+class PostgresOrdering : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (postgres_url().empty()) GTEST_SKIP() << no_postgres;
+    schema_ = std::make_unique<PostgresSchema>();
+    store_ = std::make_unique<EventStore>(open_postgres(schema_->url()));
+    watch_ = std::make_unique<PostgresConnection>(schema_->connect());
+  }
+  void TearDown() override {
+    if (store_ == nullptr) return;
+    const VerifyReport report = store_->verify();
+    EXPECT_TRUE(report.ok()) << report.violations.front().where << " " << report.violations.front().what;
+  }
+
+  std::int64_t append(const std::string& id, int events = 1) {
+    return store_->append(StreamKey("thing", id), ExpectedVersion::any(), std::vector<NewEvent>(events, event()))
+        .or_throw()
+        .streams[0]
+        .first_position.value();
+  }
+  static std::int64_t append(PostgresConnection& connection, const std::string& id, int events = 1) {
+    return std::stoll(connection.value(append_sql("thing", id, events)));
+  }
+  PostgresConnection begin() {
+    PostgresConnection connection = schema_->connect();
+    connection.run("BEGIN");
+    return connection;
+  }
+  Follower follower() { return Follower(schema_->url()); }
+  /// Ends a connection's process, and waits until it is gone.
+  void kill(const std::string& process) {
+    ASSERT_EQ(watch_->value("SELECT pg_terminate_backend(" + process + ", 30000)"), "t");
+  }
+  Positions committed() {
+    Positions all;
+    for (const std::string& row : watch_->rows("SELECT global_position FROM events ORDER BY 1")) {
+      all.push_back(std::stoll(row));
+    }
+    return all;
+  }
+  Positions backwards() {
+    Positions all;
+    for (const RecordedEvent& found : store_->read_log({.direction = Direction::backwards})) {
+      all.push_back(found.position.value());
+    }
+    return all;
+  }
+
+  std::unique_ptr<PostgresSchema> schema_;
+  std::unique_ptr<EventStore> store_;
+  std::unique_ptr<PostgresConnection> watch_;
+};
+
+// --- Writers that stop between their position and their commit -------------------------------------------------------
+
+enum class Ending { commit, rollback, killed, rollback_to_savepoint };
+
+struct Stopped {
+  std::string name;
+  std::int64_t before_first;  // The sequence's value before; 0 for a new store.
+  Ending ending;
+};
+
+class PostgresStoppedWriter : public PostgresOrdering, public ::testing::WithParamInterface<Stopped> {};
+
+TEST_P(PostgresStoppedWriter, HoldsBackWhatIsBehindItsPositions) {
+  const auto& [name, before_first, ending] = GetParam();
+  if (before_first > 0) {
+    watch_->run("SELECT setval('events_global_position_seq', " + std::to_string(before_first) + ")");
+  }
+  Follower early = follower();
+  const std::int64_t before = append("before");
+  ASSERT_EQ(early.poll(), Positions{before});
+
+  PostgresConnection stopped = begin();
+  stopped.run("SAVEPOINT here");
+  const std::int64_t held = append(stopped, "stopped", 2);
+  ASSERT_EQ(held, before + 1);
+  Positions others;
+  for (int i = 0; i < 6; ++i) others.push_back(append("other-" + std::to_string(i % 3)));
+  ASSERT_EQ(others.front(), held + 2);
+
+  Follower late = follower();
+  ASSERT_EQ(late.poll(), Positions{before});
+  for (int i = 0; i < 20; ++i) ASSERT_EQ(early.poll(), Positions{}) << "overtaken by a higher position";
+  EXPECT_EQ(backwards(), Positions{before}) << "what is not settled has no place in the log yet";
+  // Nobody but readers of the log's end is kept waiting, and by nothing but the position.
+  EXPECT_EQ(store_->stream_version(StreamKey("thing", "other-0")), Version(2));
+
+  switch (ending) {
+    case Ending::commit: stopped.run("COMMIT"); break;
+    case Ending::rollback: stopped.run("ROLLBACK"); break;
+    case Ending::killed: kill(stopped.process()); break;
+    case Ending::rollback_to_savepoint: stopped.run("ROLLBACK TO here"); break;
+  }
+  Positions rest = others;
+  if (ending == Ending::commit) rest.insert(rest.begin(), {held, held + 1});
+  EXPECT_EQ(early.poll(), rest) << "everything is settled now, so nothing is to be waited for";
+  EXPECT_EQ(late.poll(), rest);
+  EXPECT_EQ(early.seen(), committed());
+  EXPECT_EQ(early.faults + late.faults, "");
+  if (ending == Ending::rollback_to_savepoint) stopped.run("COMMIT");
+}
+
+std::vector<Stopped> stopped_writers() {
+  const std::vector<std::pair<std::string, std::int64_t>> starts = {{"New", 0},
+                                                                    {"Below31Bits", (1LL << 31) - 7},
+                                                                    {"AcrossTheOthersAt31Bits", (1LL << 31) - 5},
+                                                                    {"At31Bits", (1LL << 31) - 2},
+                                                                    {"AtItselfAt31Bits", (1LL << 31) - 3},
+                                                                    {"Above31Bits", (1LL << 31) + 1},
+                                                                    {"At32Bits", (1LL << 32) - 2},
+                                                                    {"HalfWay", (1LL << 30) - 3},
+                                                                    {"At53Bits", 1LL << 53}};
+  std::vector<Stopped> all;
+  for (const auto& [name, value] : starts) {
+    all.push_back({name + "Commit", value, Ending::commit});
+    all.push_back({name + "Rollback", value, Ending::rollback});
+  }
+  all.push_back({"NewKilled", 0, Ending::killed});
+  all.push_back({"NewSavepoint", 0, Ending::rollback_to_savepoint});
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Endings, PostgresStoppedWriter, ::testing::ValuesIn(stopped_writers()),
+                         [](const auto& tested) { return tested.param.name; });
+
+// Two at once, of which the later one ends first; and one that appended twice in its transaction.
+TEST_F(PostgresOrdering, SeveralStoppedWriters) {
+  Follower reader = follower();
+  PostgresConnection first = begin();
+  PostgresConnection second = begin();
+  const std::int64_t a = append(first, "a");
+  const std::int64_t b = append(second, "b");
+  const std::int64_t c = append("c");
+  const std::int64_t again = append(first, "a");
+  const std::int64_t d = append("d");
+  EXPECT_EQ(reader.poll(), Positions{});
+  second.run("COMMIT");
+  EXPECT_EQ(reader.poll(), Positions{});
+  first.run("COMMIT");
+  EXPECT_EQ(reader.poll(), (Positions{a, b, c, again, d}));
+
+  PostgresConnection third = begin();
+  PostgresConnection fourth = begin();
+  const std::int64_t e = append(third, "e");
+  const std::int64_t f = append("f");
+  append(fourth, "g");
+  const std::int64_t h = append("h");
+  EXPECT_EQ(reader.poll(), Positions{});
+  third.run("COMMIT");
+  EXPECT_EQ(reader.poll(), (Positions{e, f})) << "up to the next one that is stopped";
+  fourth.run("ROLLBACK");
+  EXPECT_EQ(reader.poll(), Positions{h});
+  EXPECT_EQ(reader.faults, "");
+}
+
+// An appender whose process stands still just between taking its positions and telling them. Nobody knows which they
+// are.
+TEST_F(PostgresOrdering, BetweenTheTwoLocks) {
+  Follower early = follower();
+  const std::int64_t before = append("before");
+  ASSERT_EQ(early.poll(), Positions{before});
+  PostgresConnection between = schema_->connect();
+  between.run("SELECT pg_advisory_lock_shared(lock_class('events'), 0)");
+  const std::int64_t taken = std::stoll(between.value("SELECT nextval('events_global_position_seq')"));
+  const std::int64_t behind = append("behind");
+  ASSERT_EQ(behind, taken + 1);
+
+  // What a reader gets meanwhile: nothing, or that it is to come again.
+  const auto meanwhile = [](Follower& reader) {
+    try {
+      return reader.poll();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::busy) << error.what();
+      EXPECT_TRUE(error.retryable());
+      return Positions{};
+    }
+  };
+  const auto started = steady_clock::now();
+  Follower late = follower();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(meanwhile(early), Positions{});
+    const Positions found = meanwhile(late);
+    EXPECT_TRUE(found.empty() || found == Positions{before}) << "read on into what may still be filled";
+  }
+  EXPECT_LT(steady_clock::now() - started, seconds(30)) << "readers are not to hang";
+  // Writers are not kept waiting at all.
+  const std::int64_t more = append("behind");
+
+  between.run("SELECT pg_advisory_unlock_shared(lock_class('events'), 0)");
+  EXPECT_EQ(early.poll(), (Positions{behind, more}));
+  late.poll();
+  EXPECT_EQ(late.seen(), (Positions{before, behind, more}));
+}
+
+// The one that has the older transaction appends second. Ordered by transactions, version 2 would come first.
+TEST_F(PostgresOrdering, OlderTransactionAppendsSecond) {
+  Follower reader = follower();
+  PostgresConnection older = begin();
+  older.run("SELECT pg_current_xact_id()");
+  PostgresConnection younger = begin();
+  younger.run("SELECT pg_current_xact_id()");
+  const std::int64_t first = append(younger, "same");
+  younger.run("COMMIT");
+  ASSERT_EQ(reader.poll(), Positions{first}) << "held back by a transaction that has taken no position";
+  const std::int64_t second = append(older, "same");
+  older.run("COMMIT");
+  ASSERT_EQ(reader.poll(), Positions{second});
+  EXPECT_EQ(watch_->value("SELECT string_agg(stream_version::text, ',' ORDER BY global_position) FROM events"), "1,2");
+  EXPECT_EQ(watch_->value("SELECT (SELECT xmin::text::bigint FROM events WHERE stream_version = 2) < "
+                          "(SELECT xmin::text::bigint FROM events WHERE stream_version = 1)"),
+            "t")
+      << "the transactions were not made in the order that this test is about";
+  EXPECT_EQ(reader.faults, "");
+}
+
+// --- Transactions that have nothing to do with the store -------------------------------------------------------------
+
+class PostgresStrangers : public PostgresOrdering {
+ protected:
+  /// Each event is read within a second of its append, for as long as this takes.
+  void expect_prompt_reads() {
+    Follower reader = follower();
+    reader.poll();
+    const auto end = steady_clock::now() + lasting(seconds(3), seconds(30));
+    while (steady_clock::now() < end) {
+      const Positions appended{append("prompt")};
+      const auto since = steady_clock::now();
+      Positions found;
+      while (found.empty() && steady_clock::now() - since < seconds(1)) found = reader.poll();
+      ASSERT_EQ(found, appended);
+      std::this_thread::sleep_for(milliseconds(20));
+    }
+  }
+};
+
+TEST_F(PostgresStrangers, InAnotherDatabase) {
+  const PostgresDatabase other;
+  PostgresConnection idle("public", other.url());
+  idle.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_current_xact_id()");
+  idle.run("SELECT pg_advisory_xact_lock_shared(" + watch_->value("SELECT lock_class('events')") + ", 0)");
+  expect_prompt_reads();
+}
+
+TEST_F(PostgresStrangers, InTheSameDatabase) {
+  PostgresConnection idle = begin();
+  idle.run("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; CREATE TEMP TABLE own (a int); INSERT INTO own VALUES (1)");
+  idle.run("SELECT pg_current_xact_id(), pg_advisory_xact_lock(1, 0), pg_advisory_xact_lock(1)");
+  expect_prompt_reads();
+}
+
+// A store in another schema of the same database, and a reader of this one that takes its time.
+TEST_F(PostgresStrangers, InAnotherStore) {
+  const PostgresSchema other;
+  EventStore store = open_postgres(other.url());
+  PostgresConnection stopped = other.connect();
+  stopped.run("BEGIN");
+  append(stopped, "stopped");
+  PostgresConnection reading = begin();
+  reading.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM events");
+  expect_prompt_reads();
+}
+
+// --- Everything at once ----------------------------------------------------------------------------------------------
+
+/// Writers of all kinds, and what their threads threw.
+class Writers {
+ public:
+  explicit Writers(const PostgresSchema& schema) : schema_(schema) {}
+
+  /// Calls `once` with a number until stop(). Each call's error that is none of the test's making is kept.
+  template <class Make>
+  void start(Make make) {
+    threads_.emplace_back([this, make, seed = threads_.size()] {
+      try {
+        auto once = make();
+        std::mt19937 random(static_cast<unsigned>(seed));
+        while (!stop_) once(random);
+      } catch (const std::exception& error) {
+        const std::lock_guard lock(mutex_);
+        errors += std::string(error.what()) + "; ";
+      }
+    });
+  }
+  void stop() {
+    stop_ = true;
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+  ~Writers() { stop(); }
+
+  static std::string stream(std::mt19937& random) { return "s-" + std::to_string(random() % 40); }
+
+  void through_stele() {
+    start([url = schema_.url()] {
+      return [store = std::make_shared<EventStore>(open_migrated_postgres(url))](std::mt19937& random) {
+        std::vector<AppendRequest> requests;
+        for (unsigned i = 0; i < 1 + random() % 3; ++i) {
+          AppendRequest request;
+          request.streams.push_back({StreamKey("thing", stream(random)), ExpectedVersion::any(),
+                                     std::vector<NewEvent>(1 + random() % 3, event())});
+          requests.push_back(std::move(request));
+        }
+        for (const AppendResult& result : store->append_all(requests)) result.or_throw();
+      };
+    });
+  }
+
+  /// Stalls between append() and the end of its transaction; one in five then rolls back, one in five is killed.
+  void bare() {
+    start([this] {
+      return [this, connection = std::make_shared<PostgresConnection>(schema_.connect())](std::mt19937& random) {
+        connection->run("BEGIN");
+        connection->run(append_sql("thing", stream(random), static_cast<int>(1 + random() % 3)));
+        std::this_thread::sleep_for(milliseconds(random() % 15));
+        const std::size_t fate = random() % 5;
+        ++fates[std::min<std::size_t>(fate, 2)];
+        if (fate == 0) {
+          connection->run("ROLLBACK");
+        } else if (fate == 1) {
+          connection->execute("SELECT pg_terminate_backend(pg_backend_pid())");
+          *connection = schema_.connect();
+        } else {
+          connection->run("COMMIT");
+        }
+      };
+    });
+  }
+
+  std::string errors;
+  std::atomic<int> fates[3]{};
+
+ private:
+  const PostgresSchema& schema_;
+  std::atomic<bool> stop_{false};
+  std::mutex mutex_;
+  std::vector<std::thread> threads_;
+};
+
+TEST_F(PostgresOrdering, WritersOfAllKindsAndReaders) {
+  constexpr int readers = 4;
+  std::vector<std::unique_ptr<Follower>> followers;
+  for (int i = 0; i < readers; ++i) followers.push_back(std::make_unique<Follower>(schema_->url("connections=2")));
+  Writers writers(*schema_);
+  for (int i = 0; i < 4; ++i) writers.through_stele();
+  for (int i = 0; i < 4; ++i) writers.bare();
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  std::vector<std::string> errors(readers);
+  for (int i = 0; i < readers; ++i) {
+    threads.emplace_back([&, i] {
+      try {
+        while (!stop) followers[i]->poll();
+      } catch (const std::exception& error) {
+        errors[i] = error.what();
+      }
+    });
+  }
+  std::this_thread::sleep_for(lasting(seconds(5), seconds(60)));
+  writers.stop();
+  stop = true;
+  for (std::thread& thread : threads) thread.join();
+
+  EXPECT_EQ(writers.errors, "");
+  for (const std::atomic<int>& fate : writers.fates) EXPECT_GT(fate, 0) << "not all kinds of writers were at work";
+  const Positions all = committed();
+  EXPECT_GT(all.size(), 100U);
+  std::int64_t holes = 0;
+  for (std::size_t i = 1; i < all.size(); ++i) holes += all[i] - all[i - 1] - 1;
+  EXPECT_GT(holes, 0) << "nobody rolled back with a position";
+  for (int i = 0; i < readers; ++i) {
+    EXPECT_EQ(errors[i], "");
+    EXPECT_GT(followers[i]->seen().size(), all.size() / 10) << "this reader has not kept up, and so has tested nothing";
+    followers[i]->poll();
+    EXPECT_EQ(followers[i]->faults.substr(0, 500), "");
+    EXPECT_TRUE(followers[i]->seen() == all)
+        << followers[i]->seen().size() << " of " << all.size() << " events were read";
+  }
+}
+
+// --- Dump and restore ------------------------------------------------------------------------------------------------
+
+/// The full name of one of PostgreSQL's programs, of the newest version that is there; empty when there is none.
+std::string postgres_program(const std::string& name) {
+  std::map<int, std::string> found;
+  std::error_code ignored;
+  for (const auto& version : std::filesystem::directory_iterator("/usr/lib/postgresql", ignored)) {
+    const std::filesystem::path program = version.path() / "bin" / name;
+    if (std::filesystem::exists(program)) found[std::atoi(version.path().filename().c_str())] = program;
+  }
+  if (!found.empty()) return found.rbegin()->second;
+  return std::system(("command -v " + name + " > /dev/null").c_str()) == 0 ? name : std::string();
+}
+
+class PostgresDump : public PostgresOrdering {
+ protected:
+  void SetUp() override {
+    PostgresOrdering::SetUp();
+    if (IsSkipped()) return;
+    dump_ = postgres_program("pg_dump");
+    psql_ = postgres_program("psql");
+    if (dump_.empty() || psql_.empty()) GTEST_SKIP() << "pg_dump and psql are not installed";
+    file_ = std::filesystem::temp_directory_path() / (schema_->name() + ".sql");
+    NewEvent with_all = event();
+    with_all.attributes = {{"room", "blue"}, {"run", "7"}};
+    with_all.idempotency_key = "once";
+    AppendRequest request;
+    request.streams.push_back({StreamKey("thing", "dumped"), ExpectedVersion::any(), {with_all, event()}});
+    request.command.emplace();
+    request.command->key = {std::string(default_tenant), "app", "r-1"};
+    request.command->type = "do";
+    store_->append(request).or_throw();
+    PostgresConnection lost = begin();
+    append(lost, "lost", 5);
+    append("after");
+    lost.run("ROLLBACK");
+  }
+  void TearDown() override {
+    std::filesystem::remove(file_);
+    PostgresOrdering::TearDown();
+  }
+
+  void dump(const std::string& options) {
+    ASSERT_EQ(std::system((dump_ + " --dbname='" + postgres_url() + "' --schema=" + schema_->name() +
+                           " --file=" + file_.string() + " " + options)
+                              .c_str()),
+              0);
+    std::ifstream in(file_);
+    for (std::string line; std::getline(in, line);) {
+      ASSERT_EQ(line.find("session_replication_role"), std::string::npos);
+      ASSERT_EQ(line.find("DISABLE TRIGGER"), std::string::npos);
+    }
+  }
+  void restore(const std::string& url) {
+    ASSERT_EQ(std::system((psql_ + " --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --output=/dev/null --dbname='" + url +
+                           "' --file=" + file_.string())
+                              .c_str()),
+              0);
+  }
+  /// A reader that had read the old store goes on in the new one.
+  void expect_that_readers_go_on(const std::string& url) {
+    Follower old_reader = follower();
+    old_reader.poll();
+    EventStore restored = open_migrated_postgres(url);
+    Positions all;
+    for (const RecordedEvent& found : restored.read_log()) all.push_back(found.position.value());
+    EXPECT_EQ(all, old_reader.seen());
+    const auto again = [&](const std::string& id) {
+      return restored.append(StreamKey("thing", id), ExpectedVersion::any(), {event()}).or_throw();
+    };
+    const Positions fresh{again("dumped").last_position().value(), again("new").last_position().value()};
+    EXPECT_GT(fresh.front(), old_reader.last());
+    Positions found;
+    for (const RecordedEvent& each : restored.read_log({.after = Position(old_reader.last())})) {
+      found.push_back(each.position.value());
+    }
+    EXPECT_EQ(found, fresh);
+    EXPECT_EQ(restored.stream_version(StreamKey("thing", "dumped")), Version(3));
+    EXPECT_TRUE(restored.is_command_processed(CommandKey{std::string(default_tenant), "app", "r-1"}));
+    const VerifyReport report = restored.verify();
+    EXPECT_TRUE(report.ok()) << report.violations.front().where << " " << report.violations.front().what;
+  }
+
+  std::string dump_;
+  std::string psql_;
+  std::filesystem::path file_;
+};
+
+TEST_F(PostgresDump, RestoredIntoAFreshDatabase) {
+  dump("");
+  const PostgresDatabase fresh;
+  restore(fresh.url());
+  PostgresConnection bare(schema_->name(), fresh.url());
+  expect_that_readers_go_on(postgres_url_in(fresh.name(), schema_->url()));
+  // What makes the log append-only came along.
+  EXPECT_NE(bare.execute("SET session_replication_role = replica; DELETE FROM events"), "");
+}
+
+}  // namespace
+}  // namespace stele::testing

@@ -1,0 +1,290 @@
+// The way PostgreSQL goes about every statement of the backend, those inside its functions too: as auto_explain reports
+// them on the backend's own session, with plans made for the values and plans made for any.
+#include <gtest/gtest.h>
+#include <libpq-fe.h>
+
+#include <functional>
+#include <regex>
+
+#include "append.h"
+#include "commands.h"
+#include "log_query.h"
+#include "postgres_server.h"
+#include "read.h"
+#include "session.h"
+#include "settings.h"
+#include "stele/driver/driver.h"
+#include "streams.h"
+
+namespace stele::testing {
+namespace {
+
+/// 30,000 events of 40 types in 6,000 streams of 20 types, and of a rare one each; one in ten is of another tenant.
+constexpr const char* fill = R"(
+  SET session_replication_role = replica;
+  ALTER TABLE streams DISABLE TRIGGER USER; ALTER TABLE commands DISABLE TRIGGER USER;
+  ALTER TABLE events DISABLE TRIGGER USER; ALTER TABLE event_attributes DISABLE TRIGGER USER;
+  INSERT INTO streams (tenant_id, stream_type, stream_id, version, created_at, last_recorded_at)
+    SELECT CASE WHEN i % 10 = 0 THEN 'other' ELSE 'default' END, CASE WHEN i % 300 = 9 THEN 'rare' ELSE 'thing-' || i % 20 END, 's-' || i, 5, '2024-01-01', now()
+    FROM generate_series(0, 5999) AS i;
+  INSERT INTO commands (tenant_id, source, request_id, command_id, command_type, stream_type, stream_id, fingerprint,
+                        outcome, recorded_at)
+    SELECT s.tenant_id, 'app', 'r-' || s.stream_no || '-' || i, gen_random_uuid(), 'do', s.stream_type, s.stream_id,
+           decode(repeat('00', 32), 'hex'), '[]', now()
+    FROM streams AS s, generate_series(1, 2) AS i;
+  INSERT INTO events (stream_no, stream_version, tenant_id, stream_type, event_id, event_type, occurred_at, recorded_at,
+                      source, actor_type, actor_id, command_no, idempotency_key, causation_id, correlation_id,
+                      attribute_count, data)
+    SELECT s.stream_no, v, s.tenant_id, s.stream_type, md5('e' || s.stream_no || '-' || v)::uuid, CASE WHEN v = 3 AND s.stream_no % 30 = 0 THEN 'Rare' ELSE 'Type' || (s.stream_no + v) % 40 END,
+           '2024-01-01'::timestamptz + make_interval(mins => (v * 6000 + s.stream_no)::int),
+           '2024-01-01'::timestamptz + make_interval(mins => (v * 6000 + s.stream_no)::int), 'app', 'user', 'u-' || v,
+           s.stream_no, 'key-' || v, md5('a' || s.stream_no)::uuid, md5('o' || s.stream_no % 600)::uuid, 2, '{}'
+    FROM generate_series(1, 5) AS v, streams AS s ORDER BY v, s.stream_no;
+  INSERT INTO event_attributes
+    SELECT global_position, 'room', 'blue-' || global_position % 200 FROM events
+    UNION ALL SELECT global_position, 'run', (global_position % 1000)::text FROM events;
+  ANALYZE streams; ANALYZE commands; ANALYZE events; ANALYZE event_attributes;
+)";
+
+Uuid uuid_of(PostgresConnection& connection, const std::string& text) {
+  return *Uuid::parse(connection.value("SELECT md5('" + text + "')::uuid"));
+}
+
+class PostgresPlans : public ::testing::TestWithParam<std::string> {
+ protected:
+  static void SetUpTestSuite() {
+    if (postgres_url().empty()) return;
+    schema_ = std::make_unique<PostgresSchema>();
+    open_postgres(schema_->url());
+    PostgresConnection bare = schema_->connect();
+    bare.run(fill);
+    correlation_ = uuid_of(bare, "o7");
+    causation_ = uuid_of(bare, "a7");
+    event_id_ = uuid_of(bare, "e7-3");
+  }
+  static void TearDownTestSuite() { schema_.reset(); }
+
+  void SetUp() override {
+    if (postgres_url().empty()) GTEST_SKIP() << no_postgres;
+    session_ = std::make_unique<postgres::Session>(postgres::parse_settings(Url::parse(schema_->url())));
+    try {
+      session_->run("LOAD 'auto_explain'", "test");
+    } catch (const Error& error) {
+      GTEST_SKIP() << "auto_explain is not installed: " << error.what();
+    }
+    // Solid disks: for others, tables of a test's size are best read whole.
+    session_->run(
+        "SET auto_explain.log_min_duration = 0; SET auto_explain.log_nested_statements = on; "
+        "SET auto_explain.log_level = notice; SET client_min_messages = notice; SET random_page_cost = 1.1; SET "
+        "plan_cache_mode = " +
+            GetParam(),
+        "test");
+    PQsetNoticeProcessor(
+        session_->handle(),
+        [](void* plans, const char* text) { static_cast<std::vector<std::string>*>(plans)->push_back(text); }, &plans_);
+  }
+
+  /// The plans of all that `call` did, or of those statements alone that contain a text. None of them all reads a table
+  /// of the log from end to end.
+  std::string plans(const std::function<void(postgres::Session&)>& call, const std::string& containing = {}) {
+    // Left alone, PostgreSQL settles on a kind of plan after five executions.
+    for (int i = GetParam() == "auto" ? 0 : 9; i < 10; ++i) {
+      plans_.clear();
+      call(*session_);
+    }
+    EXPECT_FALSE(plans_.empty()) << "no statement was caught";
+    static const std::regex scan("Seq Scan on (\\S+\\.)?(events|streams|commands|event_attributes)\\b");
+    std::string all;
+    for (const std::string& plan : plans_) {
+      EXPECT_FALSE(std::regex_search(plan, scan)) << plan;
+      if (plan.find(containing) != std::string::npos) all += plan;
+    }
+    return all;
+  }
+  static void expect_index(const std::string& plans, const std::string& index) {
+    const std::regex used("(Index (Only )?Scan( Backward)? using|Bitmap Index Scan on) " + index + "\\b");
+    EXPECT_TRUE(std::regex_search(plans, used)) << index << " is not used:\n" << plans;
+  }
+  static void expect_none(const std::string& plans, const std::string& step) {
+    EXPECT_EQ(plans.find(step), std::string::npos) << plans;
+  }
+
+  /// A page from the middle of the log with this filter comes along one of these indexes.
+  void expect_log_along(const LogFilter& filter, const std::string& index, bool in_order = true) {
+    for (const Direction direction : {Direction::forwards, Direction::backwards}) {
+      driver::EventPage page;
+      const std::string found = plans(
+          [&](postgres::Session& session) {
+            page.clear();
+            const driver::LogPageRequest request{direction, Position(0), Position(30'001), {}, &filter, {100, 1 << 20}};
+            read_log(session, request, page);
+          },
+          "FROM events AS e");
+      EXPECT_GT(page.size(), 0U) << "a filter that nothing passes";
+      expect_index(found, index);
+      if (in_order) expect_none(found, "Sort");
+    }
+  }
+
+  static std::unique_ptr<PostgresSchema> schema_;
+  static Uuid correlation_, causation_, event_id_;
+  std::unique_ptr<postgres::Session> session_;
+  std::vector<std::string> plans_;
+};
+
+std::unique_ptr<PostgresSchema> PostgresPlans::schema_;
+Uuid PostgresPlans::correlation_, PostgresPlans::causation_, PostgresPlans::event_id_;
+
+INSTANTIATE_TEST_SUITE_P(Modes, PostgresPlans, ::testing::Values("force_generic_plan", "force_custom_plan", "auto"),
+                         [](const auto& tested) {
+                           return tested.param == "auto"                 ? "AsSettledOn"
+                                  : tested.param == "force_generic_plan" ? "Generic"
+                                                                         : "Custom";
+                         });
+
+// --- Reading ---------------------------------------------------------------------------------------------------------
+
+TEST_P(PostgresPlans, Streams) {
+  const StreamKey key("thing-7", "s-7");
+  for (const Direction direction : {Direction::forwards, Direction::backwards}) {
+    for (const bool times : {false, true}) {
+      const auto time = times ? std::optional(Timestamp::now()) : std::nullopt;
+      const std::string found = plans([&](postgres::Session& session) {
+        driver::EventPage page;
+        read_stream(session, {&key, direction, Version(2), Version(4), time, time, {100, 1 << 20}}, page);
+        EXPECT_EQ(page.size(), 3U);
+      });
+      expect_index(found, "streams_tenant_id_stream_type_stream_id_key");
+      expect_index(found, "events_stream");
+    }
+  }
+  expect_index(plans([&](postgres::Session& session) { EXPECT_TRUE(stream_info(session, key)); }),
+               "streams_tenant_id_stream_type_stream_id_key");
+}
+
+TEST_P(PostgresPlans, ListsOfStreams) {
+  for (const bool type : {false, true}) {
+    for (const bool after : {false, true}) {
+      for (const bool prefix : {false, true}) {
+        StreamListOptions options;
+        if (type) options.type = "thing-7";
+        if (after) options.after = StreamKey("thing-7", "s-1");
+        options.id_prefix = prefix ? "s-2" : "";
+        const std::string found =
+            plans([&](postgres::Session& session) { EXPECT_FALSE(list_streams(session, options).empty()); });
+        expect_index(found, "streams_tenant_id_stream_type_stream_id_key");
+        if (!after && !prefix) expect_none(found, "Sort");  // The others find a few, in either way.
+      }
+    }
+  }
+  const std::string tenants = plans([](postgres::Session& session) { EXPECT_EQ(list_tenants(session).size(), 2U); });
+  expect_index(tenants, "streams_tenant_id_stream_type_stream_id_key");
+  expect_index(tenants, "commands_tenant_id_source_request_id_key");
+}
+
+TEST_P(PostgresPlans, SingleEventsAndCommands) {
+  expect_index(plans([&](postgres::Session& session) { EXPECT_TRUE(find_event(session, event_id_)); }),
+               "events_event_id");
+  std::optional<CommandRecord> command;
+  expect_index(plans([&](postgres::Session& session) {
+                 command = find_command(session, CommandKey{std::string(default_tenant), "app", "r-7-1"});
+                 ASSERT_TRUE(command);
+               }),
+               "commands_tenant_id_source_request_id_key");
+  expect_index(plans([&](postgres::Session& session) { EXPECT_TRUE(find_command(session, command->command_id)); }),
+               "commands_command_id_key");
+  const std::string list = plans([](postgres::Session& session) {
+    EXPECT_EQ(list_commands(session, StreamKey("thing-7", "s-7"), 10).size(), 2U);
+  });
+  expect_index(list, "commands_stream");
+}
+
+TEST_P(PostgresPlans, LogFilters) {
+  expect_log_along({}, "events_pkey");
+  expect_log_along({.tenant = std::string(default_tenant)}, "events_pkey");
+  expect_log_along({.tenant = "other"}, "events_(tenant|pkey)");
+  // A plan for any value cannot know how wide the window of positions is, and goes along them.
+  const bool any = GetParam() == "force_generic_plan";
+  expect_log_along({.stream_types = {"rare"}}, any ? "events_(stream_type|pkey)" : "events_stream_type");
+  expect_log_along({.event_types = {"Rare"}}, any ? "events_(type|pkey)" : "events_type");
+  expect_log_along({.event_types = {"Type7", "Type8"}}, "events_(type|pkey)", false);
+  expect_log_along({.source = "app"}, "events_pkey");
+  expect_log_along({.actor_type = ActorType::user, .actor_id = "u-3"}, "events_pkey");
+  expect_log_along({.correlation_id = correlation_}, "events_correlation", false);
+  expect_log_along({.causation_id = causation_}, "events_causation", false);
+  expect_log_along({.attributes = {{"room", "blue-7"}}}, "event_attributes_(value|pkey)", false);
+  expect_log_along({.attributes = {{"room", "blue-7"}, {"run", "7"}}}, "event_attributes_(value|pkey)", false);
+  expect_log_along({.recorded_from = Timestamp::parse("2024-01-06T00:00:00Z"), .recorded_until = Timestamp::now()},
+                   "events_(recorded|pkey)", false);
+  LogFilter window;
+  window.occurred_from = Timestamp::parse("2024-01-06T00:00:00Z");
+  window.occurred_until = Timestamp::parse("2024-01-06T02:00:00Z");
+  expect_log_along(window, "events_(occurred|pkey)", false);
+  if (!any) expect_log_along(window, "events_occurred", false);
+}
+
+// --- Writing ---------------------------------------------------------------------------------------------------------
+
+TEST_P(PostgresPlans, Appends) {
+  NewEvent event;
+  event.type = "Happened";
+  event.idempotency_key = GetParam();
+  event.attributes = {{"room", "blue"}};
+  if (GetParam() == "auto") GTEST_SKIP() << "an append is made once";
+  const Uuid new_id = Uuid::parse(GetParam() == "force_generic_plan" ? "01890a5d-ac96-774b-bcce-b302099a8051"
+                                                                     : "01890a5d-ac96-774b-bcce-b302099a8052")
+                          .value();
+  const StreamKey known("thing-7", "s-7");
+  const StreamKey fresh("thing-7", "new-" + GetParam());
+  const StreamKey condition("thing-8", "s-8");
+  Command command;
+  command.key = {std::string(default_tenant), "app", GetParam()};
+  command.type = "do";
+  const driver::PreparedEvent prepared{&event, new_id, true, Timestamp::now(), true, nullptr, {}, {}, false};
+  driver::PreparedEvent second = prepared;
+  NewEvent plain;
+  plain.type = "Happened";
+  second.event = &plain;
+  Uuid::Bytes other_id = new_id.bytes();
+  other_id[15] ^= 0x80;
+  second.event_id = Uuid(other_id);
+  const std::vector<StreamCondition> conditions = {{condition, ExpectedVersion::stream_exists()}};
+  driver::PreparedAppend append{
+      std::string_view(default_tenant),
+      {{&known, ExpectedVersion::any(), {prepared}}, {&fresh, ExpectedVersion::any(), {second}}},
+      conditions,
+      driver::PreparedCommand{&command, new_id, true, &known, {}}};
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const std::string found = plans([&](postgres::Session& session) {
+    EXPECT_EQ(append_one(session, append, deadline).status, AppendStatus::appended);
+  });
+  for (const char* index :
+       {"streams_tenant_id_stream_type_stream_id_key", "streams_pkey", "events_event_id", "events_idempotency",
+        "commands_tenant_id_source_request_id_key", "commands_command_id_key"}) {
+    expect_index(found, index);
+  }
+  // What is there already is looked up, not searched.
+  append.command.reset();
+  const std::string again = plans([&](postgres::Session& session) { append_one(session, append, deadline); });
+  expect_index(again, "events_event_id");
+  expect_index(again, "events_idempotency");
+  const std::vector<driver::PreparedAppend> several(2, append);
+  plans([&](postgres::Session& session) { append_together(session, several); });
+}
+
+TEST_P(PostgresPlans, SettledPosition) {
+  const std::string found = plans([](postgres::Session& session) { settled_position(session); });
+  EXPECT_NE(found.find("pg_lock_status"), std::string::npos) << "its inner statements were not caught:\n" << found;
+}
+
+// stats() counts everything and so reads everything. It shows that the tests above can fail.
+TEST_P(PostgresPlans, StatsScans) {
+  stats(*session_);
+  std::string all;
+  for (const std::string& plan : plans_) all += plan;
+  EXPECT_NE(all.find("Seq Scan on events"), std::string::npos) << "a plan with a scan is not told from one without\n"
+                                                               << all;
+}
+
+}  // namespace
+}  // namespace stele::testing
