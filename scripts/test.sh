@@ -20,7 +20,12 @@ build() {
   local launcher=()
   if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
   cmake --preset "$preset" "${launcher[@]}" >/dev/null
-  cmake --build --preset "$preset" -j "$jobs" | tail -n 1
+  local log=build/$preset.log
+  if ! cmake --build --preset "$preset" -j "$jobs" >"$log" 2>&1; then
+    grep -E -A 20 'FAILED|error' "$log" | head -n 200 >&2
+    exit 1
+  fi
+  tail -n 1 "$log"
 }
 
 # With the PostgreSQL server at STELE_TEST_POSTGRES_URL, or with one of its own that is gone afterwards.
