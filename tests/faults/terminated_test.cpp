@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <map>
 #include <thread>
 
@@ -13,7 +14,8 @@ namespace stele::testing {
 namespace {
 
 constexpr int threads = 8;
-constexpr int appends_each = 625;  // 5,000 in all.
+// 5,000 in all; fewer where a sanitizer makes each of them slow.
+const int appends_each = std::getenv("STELE_CONFORMANCE_QUICK") == nullptr ? 625 : 100;
 
 AppendRequest request_of(int thread, int number) {
   AppendRequest request;
@@ -90,7 +92,7 @@ TEST(Terminated, G5_G12_every_append_ends_as_applied_or_not_and_none_twice) {
     });
   }
   for (std::thread& thread : running) thread.join();
-  EXPECT_GT(terminator.finish(), 50) << "too few connections were ended to show anything";
+  EXPECT_GT(terminator.finish(), appends_each / 20) << "too few connections were ended to show anything";
 
   // The store goes on by itself, and everything is there once.
   EXPECT_EQ(store.stats().events, threads * appends_each);
