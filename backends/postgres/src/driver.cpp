@@ -17,6 +17,7 @@ namespace {
 
 using driver::AppendAnswer;
 using driver::PreparedAppend;
+using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 // Appends that share a transaction: each holds its locks until the common commit, so neither too many nor too large.
@@ -101,22 +102,47 @@ std::string_view PostgresDriver::name() const noexcept {
   return backend_name;
 }
 
+/// How long the appends of one call wait for locks and connections that others hold: all together for the busy timeout,
+/// and then each for its share of another one. So the call ends in time however many they are, and one that has to wait
+/// for a moment only, or for nothing, still succeeds behind one that has waited in vain.
+class Patience {
+ public:
+  Patience(milliseconds in_all, std::size_t appends)
+      : left_(in_all), share_(std::max(in_all / static_cast<std::int64_t>(appends), milliseconds(1))) {}
+
+  milliseconds next() const { return std::max(left_, share_); }
+  void spend_since(steady_clock::time_point started) {
+    left_ -= std::chrono::ceil<milliseconds>(steady_clock::now() - started);
+  }
+
+ private:
+  milliseconds left_;
+  const milliseconds share_;
+};
+
 std::vector<AppendAnswer> PostgresDriver::append(std::span<const PreparedAppend> appends) {
   std::vector<AppendAnswer> answers;
+  if (appends.empty()) return answers;
   answers.reserve(appends.size());
+  Patience patience(settings_.busy_timeout, appends.size());
   while (!appends.empty()) {
     const std::size_t size = size_of_transaction(appends);
-    append_each(appends.first(size), answers);
+    append_each(appends.first(size), patience, answers);
     appends = appends.subspan(size);
   }
   if (std::any_of(answers.begin(), answers.end(), wrote_events)) notifier_.appended();
   return answers;
 }
 
-void PostgresDriver::append_each(std::span<const PreparedAppend> appends, std::vector<AppendAnswer>& answers) {
+void PostgresDriver::append_each(std::span<const PreparedAppend> appends, Patience& patience,
+                                 std::vector<AppendAnswer>& answers) {
+  const bool had_failed = appends.size() > 1;
   if (appends.size() > 1) {
+    const auto started = steady_clock::now();
     try {
-      const SessionPool::Lease session = lease();
+      const SessionPool::Lease session = sessions_.lease(started + patience.next());
+      LockTimeout lock_timeout(*session);
+      lock_timeout.set(patience.next());
       for (AppendAnswer& answer : append_together(*session, appends)) answers.push_back(std::move(answer));
       return;
     } catch (const Error& error) {
@@ -126,14 +152,30 @@ void PostgresDriver::append_each(std::span<const PreparedAppend> appends, std::v
       }
       // One of them failed, and nothing was applied: each for itself.
     }
+    patience.spend_since(started);
   }
-  for (const PreparedAppend& append : appends) {
+  while (!appends.empty()) {
+    auto started = steady_clock::now();
     try {
-      const auto deadline = steady_clock::now() + settings_.busy_timeout;
-      const SessionPool::Lease session = sessions_.lease(deadline);
-      answers.push_back({append_one(*session, append, deadline), std::nullopt});
-    } catch (const Error& error) {
-      answers.push_back({{}, error});
+      const SessionPool::Lease session = sessions_.lease(started + patience.next());
+      LockTimeout lock_timeout(*session);
+      do {
+        AppendAnswer& answer = answers.emplace_back();
+        try {
+          lock_timeout.set(patience.next());
+          answer.result = append_one(*session, appends.front(), started + patience.next());
+        } catch (const Error& error) {
+          answer.error = error;
+        }
+        // What succeeds at the first go was at work, and not waiting.
+        if (had_failed || answer.error) patience.spend_since(started);
+        started = steady_clock::now();
+        appends = appends.subspan(1);
+      } while (!appends.empty() && session->usable());
+    } catch (const Error& error) {  // There is no connection, for none of them.
+      patience.spend_since(started);
+      answers.insert(answers.end(), appends.size(), AppendAnswer{{}, error});
+      return;
     }
   }
 }
