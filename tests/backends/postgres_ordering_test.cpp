@@ -345,25 +345,33 @@ TEST_F(PostgresSettled, OtherLocksDoNotCount) {
 // that and not before, or it would not see who took a position while it waited.
 TEST_F(PostgresSettled, WaitsForTheSequenceAndThenLooksAtTheLocks) {
   ASSERT_EQ(append("a", 10), 1);
-  PostgresConnection asking = schema_->connect();
-  const std::string process = asking.process();
-  std::future<std::string> answer;
-  PostgresConnection changing = begin();
-  ASSERT_EQ(append(changing, "b"), 11);
-  changing.run("ALTER SEQUENCE events_global_position_seq CACHE 1");
-  answer = std::async(std::launch::async, [&] { return asking.value(ask); });
-  const auto waits = [&] {
-    return watch_->value("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = " + process +
-                         " AND relation = 'events_global_position_seq'::regclass") == "1";
-  };
-  const auto until = steady_clock::now() + seconds(20);
-  bool waited = false;
-  while (!waited && steady_clock::now() < until && answer.wait_for(milliseconds(2)) != std::future_status::ready) {
-    waited = waits();
+  bool exact = false;
+  // A transaction gives back the sequence a moment before its other locks: who looks within it may give the smaller
+  // answer.
+  for (int round = 0; round < 20 && !exact; ++round) {
+    PostgresConnection asking = schema_->connect();
+    const std::string process = asking.process();
+    std::future<std::string> answer;
+    PostgresConnection changing = begin();
+    const std::int64_t position = append(changing, "b");
+    changing.run("ALTER SEQUENCE events_global_position_seq CACHE 1");
+    answer = std::async(std::launch::async, [&] { return asking.value(ask); });
+    const auto waits = [&] {
+      return watch_->value("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = " + process +
+                           " AND relation = 'events_global_position_seq'::regclass") == "1";
+    };
+    const auto until = steady_clock::now() + seconds(20);
+    bool waited = false;
+    while (!waited && steady_clock::now() < until && answer.wait_for(milliseconds(2)) != std::future_status::ready) {
+      waited = waits();
+    }
+    EXPECT_TRUE(waited) << "it read the sequence while another was changing it";
+    changing.run("COMMIT");
+    const std::string given = answer.get();
+    exact = given == std::to_string(position);
+    EXPECT_TRUE(exact || given == std::to_string(position - 1)) << given;
   }
-  EXPECT_TRUE(waited) << "it read the sequence while another was changing it";
-  changing.run("COMMIT");
-  EXPECT_EQ(answer.get(), "11") << "it looked at the locks before it read the sequence";
+  EXPECT_TRUE(exact) << "it looked at the locks before it read the sequence";
 }
 
 // The same by what is written there, for what cannot be forced: the lock of a page of memory is nothing that SQL shows.
