@@ -35,7 +35,7 @@ with_servers() {
 
 say_what_is_not_tested() {
   if [ -z "${STELE_TEST_MSSQL_URL:-}" ]; then
-    echo "!! SQL Server was NOT tested: there is no such backend yet"
+    echo "!! SQL Server was NOT tested: STELE_TEST_MSSQL_URL names no server"
   fi
 }
 

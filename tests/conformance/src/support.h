@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -90,6 +91,18 @@ void expect_nothing_written(EventStore& store, const std::function<void()>& call
 
 /// Calls body(0) … body(count - 1) in as many threads that start together, and waits. An exception is a failure.
 void in_threads(int count, const std::function<void(int)>& body);
+
+/// Counts one down at the end of its scope, by an exception too: who waits for zero must not wait for ever.
+class Leaving {
+ public:
+  explicit Leaving(std::atomic<int>& left) noexcept : left_(left) {}
+  Leaving(const Leaving&) = delete;
+  Leaving& operator=(const Leaving&) = delete;
+  ~Leaving() { --left_; }
+
+ private:
+  std::atomic<int>& left_;
+};
 
 /// Whether STELE_CONFORMANCE_QUICK asks for fewer rounds.
 bool quick();
