@@ -95,6 +95,9 @@ int main(int argc, char** argv) {
       stele::bench::generate_store(stele::bench::store_url(options.database), options.generate);
       return 0;
     }
+#ifdef STELE_WITH_MSSQL
+    stele::bench::register_mssql_benchmarks(options.scale);
+#endif
     stele::bench::register_append_benchmarks(options.scale);
     stele::bench::register_read_benchmarks(options.scale);
     stele::bench::register_soci_benchmarks(options.scale);
@@ -102,6 +105,9 @@ int main(int argc, char** argv) {
     benchmark::RunSpecifiedBenchmarks();
 #ifdef STELE_WITH_POSTGRES
     stele::bench::finish_postgres_benchmarks();
+#endif
+#ifdef STELE_WITH_MSSQL
+    stele::bench::finish_mssql_benchmarks();
 #endif
   } catch (const std::exception& error) {
     std::fprintf(stderr, "stele_bench: %s\n", error.what());

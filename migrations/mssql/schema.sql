@@ -330,6 +330,10 @@ BEGIN
             IF OBJECT_ID(N'$(schema).projection_offsets') IS NOT NULL
                 SET @sql = @sql + N' GRANT DELETE ON $(schema).projection_offsets TO ' + @role + N';';
         END
+        -- Babelfish checks a reference with the rights of who inserts, and asks for that of changing a column of the row that
+        -- is referred to. (The trigger refuses the change.)
+        IF @number > 1 AND SERVERPROPERTY(N'BabelfishVersion') IS NOT NULL
+            SET @sql = @sql + N' GRANT UPDATE (attribute_count) ON $(schema).events TO ' + @role + N';';
         -- Babelfish knows no DENY; there a role has only what it was granted.
         IF SERVERPROPERTY(N'BabelfishVersion') IS NULL
             SET @sql = @sql
