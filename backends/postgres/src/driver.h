@@ -8,8 +8,6 @@
 
 namespace stele::postgres {
 
-class Patience;
-
 class PostgresDriver final : public driver::Driver, public driver::MigrationStore {
  public:
   /// Connects, to see that the database can be reached.
@@ -43,9 +41,6 @@ class PostgresDriver final : public driver::Driver, public driver::MigrationStor
   /// Calls `use` with a session; once more with a new one when the first turns out to be gone and `use` only reads.
   template <class Use>
   auto reading(Use use);
-  /// Those that go into one transaction.
-  void append_each(std::span<const driver::PreparedAppend> appends, Patience& patience,
-                   std::vector<driver::AppendAnswer>& answers);
 
   const Settings settings_;
   SessionPool sessions_;
