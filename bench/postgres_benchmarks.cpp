@@ -255,7 +255,7 @@ void register_postgres_benchmarks(const Scale& scale) {
   const auto single = static_cast<benchmark::IterationCount>(scale.pick(500, 2'000));
   const auto batches = static_cast<benchmark::IterationCount>(scale.pick(60, 200));
   const std::size_t per_thread = scale.pick(200, 500);
-  const std::size_t per_many_threads = scale.pick(60, 150);
+  const std::size_t per_many_threads = scale.pick(60, 500);
   const auto trips = static_cast<benchmark::IterationCount>(scale.pick(10, 40));
   const auto stream_reads = static_cast<benchmark::IterationCount>(scale.pick(50, 200));
   const auto log_reads = static_cast<benchmark::IterationCount>(1);

@@ -342,6 +342,64 @@ TEST_F(PostgresConnections, SharedCallWaitsForWhatComesFree) {
   EXPECT_EQ(count(store), 5U);
 }
 
+// Threads share transactions; a stream that another process holds must not hold up the appends of the others.
+TEST_F(PostgresConnections, ThreadsWithAHeldStreamDoNotHoldUpOthers) {
+  EventStore store = open_migrated_postgres(named("connections=16&busy_timeout=60s"));
+  PostgresConnection holder = schema_->connect();
+  holder.run("BEGIN");
+  holder.run(append_sql("thing", "held"));
+  constexpr int held_threads = 6;
+  constexpr int free_threads = 8;
+  constexpr int appends_each = 25;
+  std::atomic<int> held_done = 0;
+  std::vector<std::future<void>> held;
+  for (int i = 0; i < held_threads; ++i) {
+    held.push_back(std::async(std::launch::async, [&] {
+      append(store, "held");
+      ++held_done;
+    }));
+  }
+  std::vector<std::future<void>> free;
+  for (int t = 0; t < free_threads; ++t) {
+    free.push_back(std::async(std::launch::async, [&, t] {
+      for (int i = 0; i < appends_each; ++i) append(store, "free-" + std::to_string(t));
+    }));
+  }
+  for (auto& each : free) each.get();
+  EXPECT_EQ(held_done, 0);
+  for (int t = 0; t < free_threads; ++t) {
+    EXPECT_EQ(store.stream_version(StreamKey("thing", "free-" + std::to_string(t))), Version(appends_each));
+  }
+  holder.run("COMMIT");
+  for (auto& each : held) each.get();
+  EXPECT_EQ(store.stream_version(StreamKey("thing", "held")), Version(held_threads + 1));
+}
+
+// One append that the database refuses takes only its own caller's answer with it.
+TEST_F(PostgresConnections, ThreadsWithARefusedAppendAreAllAnswered) {
+  EventStore store = open_migrated_postgres(named("connections=4"));
+  watch_->run(
+      "CREATE FUNCTION refuse_bad() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$; "
+      "CREATE TRIGGER refuse_bad BEFORE INSERT ON streams FOR EACH ROW WHEN (NEW.stream_id LIKE 'bad%') "
+      "EXECUTE FUNCTION refuse_bad()");
+  std::atomic<int> refused = 0;
+  std::vector<std::future<void>> threads;
+  for (int t = 0; t < 12; ++t) {
+    threads.push_back(std::async(std::launch::async, [&, t] {
+      for (int i = 0; i < 20; ++i) {
+        const bool bad = (t + i) % 4 == 0;
+        const std::string id = (bad ? "bad-" : "good-") + std::to_string(t) + "-" + std::to_string(i);
+        const auto error = error_of([&] { append(store, id); });
+        EXPECT_EQ(bad, error.has_value()) << id;
+        if (error) ++refused;
+      }
+    }));
+  }
+  for (auto& each : threads) each.get();
+  EXPECT_EQ(refused, 60);
+  EXPECT_EQ(count(store), 180U);
+}
+
 // --- Tables that change under open connections
 // ------------------------------------------------------------------------
 

@@ -22,6 +22,8 @@ using std::chrono::steady_clock;
 // A unique key that another took first is found by the second attempt; a deadlock may take a few.
 constexpr int max_attempts = 5;
 constexpr std::string_view lock_call = "SELECT append_locks($1, $2, $3)";
+constexpr std::string_view impatient_lock_call =
+    "SELECT set_config('lock_timeout', $4, true), append_locks($1, $2, $3)";  // Until the transaction's end.
 
 constexpr std::string_view call =
     "SELECT status, detail, outcome, conflict_index, actual_version, base_versions, first_positions, last_positions "
@@ -329,14 +331,17 @@ AppendResult append_one(Session& session, const PreparedAppend& append, steady_c
   }
 }
 
-std::vector<driver::AppendAnswer> append_together(Session& session, std::span<const PreparedAppend> appends) {
+std::vector<driver::AppendAnswer> append_together(Session& session, std::span<const PreparedAppend> appends,
+                                                  std::optional<std::chrono::milliseconds> patience) {
   std::vector<Parameters> parameters;
   parameters.reserve(appends.size() + 1);
   parameters.push_back(locks_of(appends));
+  if (patience) parameters.front().add(Type::text, std::to_string(patience->count()));
   for (const PreparedAppend& append : appends) parameters.push_back(parameters_of(append));
   std::vector<Session::Call> calls;
   calls.reserve(parameters.size());
-  for (const Parameters& of_call : parameters) calls.push_back({calls.empty() ? lock_call : call, &of_call});
+  calls.push_back({patience ? impatient_lock_call : lock_call, &parameters.front()});
+  for (std::size_t i = 1; i < parameters.size(); ++i) calls.push_back({call, &parameters[i]});
   std::vector<Result> rows;
   try {
     rows = session.execute_together(calls);

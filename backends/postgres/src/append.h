@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -17,7 +18,9 @@ AppendResult append_one(Session& session, const driver::PreparedAppend& append,
                         std::chrono::steady_clock::time_point deadline);
 
 /// Executes several in one transaction and one round trip. When it throws with outcome not_applied, nothing was: one
-/// that fails takes the others with it, and each should be tried alone. Throws unknown as append_one() does.
-std::vector<driver::AppendAnswer> append_together(Session& session, std::span<const driver::PreparedAppend> appends);
+/// that fails takes the others with it, and each should be tried alone. Throws unknown as append_one() does. `patience`
+/// is how long it waits for each lock; none: as long as the session does.
+std::vector<driver::AppendAnswer> append_together(Session& session, std::span<const driver::PreparedAppend> appends,
+                                                  std::optional<std::chrono::milliseconds> patience = {});
 
 }  // namespace stele::postgres

@@ -22,6 +22,9 @@ using driver::PreparedAppend;
 using std::chrono::steady_clock;
 
 constexpr std::chrono::seconds check_after_idle{30};
+// For a lock or a connection that somebody outside of the group has: long for an append, short for those that wait with
+// one that has to wait longer.
+constexpr std::chrono::milliseconds patience_in_company{20};
 
 bool wrote_events(const AppendAnswer& answer) {
   if (answer.error || answer.result.status != AppendStatus::appended) return false;
@@ -38,6 +41,9 @@ PostgresDriver::PostgresDriver(Settings settings)
                  .check_after_idle = check_after_idle,
                  .max_lifetime = settings_.max_lifetime},
                 [this] { return std::make_unique<Session>(settings_); }),
+      gathered_(
+          {}, [this](auto appends) { return append_in_company(appends); },
+          [this](auto appends) { return append_each(appends); }),
       notifier_(sessions_) {
   lease();
 }
@@ -57,9 +63,19 @@ std::string_view PostgresDriver::name() const noexcept {
   return backend_name;
 }
 
+std::vector<AppendAnswer> PostgresDriver::append_in_company(std::span<const PreparedAppend> appends) {
+  const SessionPool::Lease session = sessions_.lease(steady_clock::now() + patience_in_company);
+  return append_together(*session, appends, patience_in_company);
+}
+
+std::vector<AppendAnswer> PostgresDriver::append_each(std::span<const PreparedAppend> appends) {
+  return soci_backend::append_in_groups<LockTimeout>(
+      sessions_, settings_.busy_timeout, appends,
+      [](Session& session, auto group) { return append_together(session, group); }, append_one);
+}
+
 std::vector<AppendAnswer> PostgresDriver::append(std::span<const PreparedAppend> appends) {
-  std::vector<AppendAnswer> answers = soci_backend::append_in_groups<LockTimeout>(sessions_, settings_.busy_timeout,
-                                                                                  appends, append_together, append_one);
+  std::vector<AppendAnswer> answers = gathered_.append(appends);
   if (std::any_of(answers.begin(), answers.end(), wrote_events)) notifier_.appended();
   return answers;
 }

@@ -5,6 +5,7 @@
 #include "session.h"
 #include "settings.h"
 #include "stele/driver/driver.h"
+#include "stele_soci/gathered_appends.h"
 
 namespace stele::postgres {
 
@@ -41,9 +42,12 @@ class PostgresDriver final : public driver::Driver, public driver::MigrationStor
   /// Calls `use` with a session; once more with a new one when the first turns out to be gone and `use` only reads.
   template <class Use>
   auto reading(Use use);
+  std::vector<driver::AppendAnswer> append_in_company(std::span<const driver::PreparedAppend> appends);
+  std::vector<driver::AppendAnswer> append_each(std::span<const driver::PreparedAppend> appends);
 
   const Settings settings_;
   SessionPool sessions_;
+  soci_backend::GatheredAppends gathered_;
   Notifier notifier_;
 };
 
