@@ -32,6 +32,8 @@ namespace {
 
 // A server that restarts needs some seconds.
 constexpr int resolution_tries = 8;
+// No new try after this; each may take its own time for a connection and for locks.
+constexpr std::chrono::seconds longest_resolution{30};
 
 std::chrono::milliseconds pause_before_retry(int attempt) {
   return std::chrono::milliseconds(std::min(1'000, 10 << attempt));
@@ -171,10 +173,9 @@ class OwnId {
   const driver::PreparedEvent* event_ = nullptr;
 };
 
-bool any_unknown(const std::vector<driver::AppendAnswer>& answers) {
-  return std::any_of(answers.begin(), answers.end(), [](const driver::AppendAnswer& answer) {
-    return answer.error && answer.error->outcome() == Outcome::unknown;
-  });
+/// Whether the question that this error left open can be asked again.
+bool worth_asking_again(const Error& error) {
+  return error.outcome() == Outcome::unknown || error.retryable() || error.code() == ErrorCode::cannot_connect;
 }
 
 }  // namespace
@@ -188,17 +189,23 @@ void EventStore::State::resolve(std::span<driver::PreparedAppend> appends, const
     own_ids.emplace_back(append);
     detail::look_for_earlier_try(append);
   }
+  const auto open = [](const driver::AppendAnswer& answer) {
+    return answer.error && worth_asking_again(*answer.error);
+  };
+  const auto give_up = std::chrono::steady_clock::now() + longest_resolution;
   for (int attempt = 1;; ++attempt) {
-    const bool last = attempt == resolution_tries;
+    const bool last = attempt == resolution_tries || std::chrono::steady_clock::now() >= give_up;
     try {
       answers = open_driver().append(appends);
-      if (!any_unknown(answers) || last) break;
+      if (last || std::none_of(answers.begin(), answers.end(), open)) break;
     } catch (const Error& error) {
-      const bool again =
-          error.outcome() == Outcome::unknown || error.retryable() || error.code() == ErrorCode::cannot_connect;
-      if (!again || last) throw first;
+      if (last || !worth_asking_again(error)) throw first;
     }
     std::this_thread::sleep_for(pause_before_retry(attempt));
+  }
+  // No failure of a later try says that the first one was not applied.
+  for (driver::AppendAnswer& answer : answers) {
+    if (answer.error) answer.error = first;
   }
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (answers[i].error || !answers[i].result.replayed()) continue;

@@ -32,6 +32,7 @@ struct Fate {
   bool applies = true;
   std::optional<Error> error{};     // Thrown for all, or
   std::vector<std::size_t> lost{};  // given as the answer to these alone.
+  std::optional<Error> answered{};  // Given as the answer to each.
 };
 
 /// Shared by a test and its driver.
@@ -65,6 +66,7 @@ class UnreliableDriver final : public testing::ForwardingDriver {
     if (fate.applies) answers = inner().append(appends);
     if (fate.error) throw *fate.error;
     for (const std::size_t i : fate.lost) answers[i] = {{}, lost_answer()};
+    if (fate.answered) std::fill(answers.begin(), answers.end(), AppendAnswer{{}, fate.answered});
     return answers;
   }
 
@@ -141,7 +143,41 @@ TEST_F(UnknownOutcome, AGoodAnswerIsNotLookedUp) {
   EXPECT_FALSE(fates.ids_given);
 }
 
-TEST_F(UnknownOutcome, ItTriesThreeTimes) {
+// A server that starts again, a pool that is empty: drivers answer with such errors for each append.
+TEST_F(UnknownOutcome, AnErrorThatPassesIsNoAnswer) {
+  for (const bool all : {false, true}) {
+    fates.calls = 0;
+    applied_but_lost();
+    then({.applies = false, .answered = error_with(ErrorCode::cannot_connect, true)});
+    then({.applies = false, .answered = error_with(ErrorCode::busy, true)});
+    const std::vector<AppendRequest> requests = {request(all ? "8" : "7"), request(all ? "9" : "6")};
+    if (all) {
+      for (const AppendResult& result : store.append_all(requests)) EXPECT_EQ(result.status, AppendStatus::appended);
+    } else {
+      EXPECT_EQ(store.append(requests[0]).status, AppendStatus::appended);
+    }
+    EXPECT_EQ(fates.calls, 4);
+  }
+  EXPECT_EQ(store.stats().events, 6);
+}
+
+TEST_F(UnknownOutcome, AnErrorThatStaysLeavesItUnknown) {
+  for (const Error& error :
+       {error_with(ErrorCode::disk_full, false), error_with(ErrorCode::permission_denied, false)}) {
+    applied_but_lost();
+    then({.applies = false, .answered = error});
+    try {
+      store.append(request());
+      ADD_FAILURE() << "an answer";
+    } catch (const Error& thrown) {
+      EXPECT_EQ(thrown.outcome(), Outcome::unknown) << "it is there";
+      EXPECT_EQ(thrown.code(), ErrorCode::io);
+    }
+  }
+  EXPECT_EQ(store.stats().events, 4);
+}
+
+TEST_F(UnknownOutcome, ItTriesSeveralTimes) {
   applied_but_lost();
   lost_before();
   lost_before();

@@ -1,5 +1,7 @@
 #include "notifier.h"
 
+#include <system_error>
+
 namespace stele::postgres {
 namespace {
 
@@ -25,12 +27,16 @@ Notifier::~Notifier() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Notifier::appended() {
+void Notifier::appended() noexcept {
   {
     const std::lock_guard lock(mutex_);
     if (pending_) return;
+    try {
+      if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    } catch (const std::system_error&) {  // No thread to be had: listeners find out by polling.
+      return;
+    }
     pending_ = true;
-    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   }
   changed_.notify_all();
 }

@@ -21,7 +21,7 @@ class Notifier {
   ~Notifier();
 
   /// Something was committed. Waits for nothing.
-  void appended();
+  void appended() noexcept;
 
  private:
   void run();
