@@ -19,12 +19,17 @@ using std::chrono::milliseconds;
 /// Takes appends as a driver does, and stands still where a test wants it to. An append is told by its tenant.
 class FakeServer {
  public:
-  GatheredAppends::Answers together(GatheredAppends::Appends appends) {
+  std::vector<std::optional<AppendAnswer>> together(GatheredAppends::Appends appends) {
     std::string names;
     for (const PreparedAppend& append : appends) names += append.tenant;
     note("together:" + names);
+    if (no_memory) throw std::bad_alloc();
     if (failure) throw *failure;
-    return answer(appends);
+    std::vector<std::optional<AppendAnswer>> answers;
+    for (AppendAnswer& each : answer(appends)) {
+      answers.push_back(each.result.detail == unanswered ? std::nullopt : std::optional(std::move(each)));
+    }
+    return answers;
   }
 
   GatheredAppends::Answers alone(GatheredAppends::Appends appends) {
@@ -56,6 +61,8 @@ class FakeServer {
   }
 
   std::optional<Error> failure;
+  bool no_memory = false;
+  std::string unanswered;
 
  private:
   void note(const std::string& call) {
@@ -84,23 +91,45 @@ class GatheredAppendsTest : public ::testing::Test {
         [this](auto appends) { return server.alone(appends); });
   }
 
+  struct Made {
+    std::string name;
+    std::string stream{};  ///< Its name unless given.
+    std::size_t events = 1;
+    std::string condition{};
+    std::size_t conditions = 0;
+  };
+
   /// In a thread of its own. Gives the answer's name.
-  std::future<std::string> start(std::string name, std::size_t events = 1) {
-    return std::async(std::launch::async, [this, name = std::move(name), events] {
+  std::future<std::string> start_with(Made made) {
+    return std::async(std::launch::async, [this, made = std::move(made)] {
+      const StreamKey key("thing", made.stream.empty() ? made.name : made.stream);
+      const NewEvent event;
       PreparedAppend append;
-      append.tenant = name;
-      append.streams.push_back({nullptr, ExpectedVersion::any(), std::vector<driver::PreparedEvent>(events)});
+      append.tenant = made.name;
+      append.streams.push_back({&key, ExpectedVersion::any(), {}});
+      append.streams.front().events.resize(made.events);
+      for (driver::PreparedEvent& each : append.streams.front().events) each.event = &event;
+      std::vector<StreamCondition> conditions;
+      if (!made.condition.empty()) {
+        conditions.push_back({StreamKey("thing", made.condition), ExpectedVersion::any()});
+      }
+      for (std::size_t i = 0; i < made.conditions; ++i) {
+        conditions.push_back({StreamKey(made.name, std::to_string(i)), ExpectedVersion::any()});
+      }
+      append.conditions = conditions;
       const GatheredAppends::Answers answers = gathered_->append({&append, 1});
       EXPECT_EQ(answers.size(), 1U);
       return answers.front().result.detail;
     });
   }
+  std::future<std::string> start(std::string name) { return start_with({.name = std::move(name)}); }
   /// Starts each only when those before it wait.
-  std::vector<std::future<std::string>> start_to_wait(const std::vector<std::string>& names) {
+  std::vector<std::future<std::string>> start_to_wait(const std::vector<Made>& all) {
     std::vector<std::future<std::string>> started;
-    for (const std::string& name : names) {
-      started.push_back(start(name));
-      while (gathered_->load().waiting < started.size()) std::this_thread::yield();
+    const std::size_t before = gathered_->load().waiting;
+    for (const Made& made : all) {
+      started.push_back(start_with(made));
+      while (gathered_->load().waiting < before + started.size()) std::this_thread::yield();
     }
     return started;
   }
@@ -118,14 +147,14 @@ Error failure_with(Outcome outcome) {
 }
 
 TEST_F(GatheredAppendsTest, WhoIsAloneGoesAtOnce) {
-  use({.calls_at_once = 1, .longest_wait = hours(1)});
+  use({.calls_at_once = 1, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
   EXPECT_EQ(start("a").get(), "a");
   EXPECT_EQ(start("b").get(), "b");
   EXPECT_EQ(server.calls(), (Calls{"alone:a", "alone:b"}));
 }
 
 TEST_F(GatheredAppendsTest, SeveralGoSideBySideWhileThereArePlaces) {
-  use({.calls_at_once = 2, .longest_wait = hours(1)});
+  use({.calls_at_once = 2, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
   server.hold("a");
   auto a = start("a");
   ASSERT_TRUE(server.wait_for("alone:a"));
@@ -135,11 +164,11 @@ TEST_F(GatheredAppendsTest, SeveralGoSideBySideWhileThereArePlaces) {
 }
 
 TEST_F(GatheredAppendsTest, ThoseThatWaitGoTogether) {
-  use({.calls_at_once = 1, .longest_wait = hours(1)});
+  use({.calls_at_once = 1, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
   server.hold("a");
   auto a = start("a");
   ASSERT_TRUE(server.wait_for("alone:a"));
-  auto others = start_to_wait({"b", "c", "d"});
+  auto others = start_to_wait({{"b"}, {"c"}, {"d"}});
   EXPECT_EQ(server.calls(), (Calls{"alone:a"}));
   server.let_go("a");
   EXPECT_EQ(a.get(), "a");
@@ -151,13 +180,13 @@ TEST_F(GatheredAppendsTest, ThoseThatWaitGoTogether) {
 }
 
 TEST_F(GatheredAppendsTest, WhatFailsTogetherIsDoneByEachAlone) {
-  use({.calls_at_once = 1, .longest_wait = hours(1)});
+  use({.calls_at_once = 1, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
   server.failure = failure_with(Outcome::not_applied);
   server.hold("a");
   server.hold("b");
   auto a = start("a");
   ASSERT_TRUE(server.wait_for("alone:a"));
-  auto others = start_to_wait({"b", "c", "d"});
+  auto others = start_to_wait({{"b"}, {"c"}, {"d"}});
   server.let_go("a");
   EXPECT_EQ(others[1].get(), "c") << "also while the one that led still waits for its lock";
   EXPECT_EQ(others[2].get(), "d");
@@ -167,12 +196,12 @@ TEST_F(GatheredAppendsTest, WhatFailsTogetherIsDoneByEachAlone) {
 }
 
 TEST_F(GatheredAppendsTest, WhatNobodyKnowsIsToldToEach) {
-  use({.calls_at_once = 1, .longest_wait = hours(1)});
+  use({.calls_at_once = 1, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
   server.failure = failure_with(Outcome::unknown);
   server.hold("a");
   auto a = start("a");
   ASSERT_TRUE(server.wait_for("alone:a"));
-  auto others = start_to_wait({"b", "c"});
+  auto others = start_to_wait({{"b"}, {"c"}});
   server.let_go("a");
   for (auto& other : others) {
     try {
@@ -187,7 +216,7 @@ TEST_F(GatheredAppendsTest, WhatNobodyKnowsIsToldToEach) {
 }
 
 TEST_F(GatheredAppendsTest, ACallThatTakesLongHoldsUpNobody) {
-  use({.calls_at_once = 1, .longest_wait = milliseconds(1)});
+  use({.calls_at_once = 1, .longest_wait = milliseconds(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
   server.hold("a");
   auto a = start("a");
   ASSERT_TRUE(server.wait_for("alone:a"));
@@ -198,44 +227,170 @@ TEST_F(GatheredAppendsTest, ACallThatTakesLongHoldsUpNobody) {
 }
 
 TEST_F(GatheredAppendsTest, APlaceTakenOutOfTurnIsGivenUp) {
-  use({.calls_at_once = 1, .longest_wait = milliseconds(1)});
+  use({.calls_at_once = 1, .longest_wait = milliseconds(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
   server.hold("a");
   server.hold("b");
   auto a = start("a");
   ASSERT_TRUE(server.wait_for("alone:a"));
   auto b = start("b");
   ASSERT_TRUE(server.wait_for("alone:b"));
-  EXPECT_EQ(gathered_->load().under_way, 2U);
+  EXPECT_EQ(gathered_->load().calls, 2U);
   server.let_go("b");
   EXPECT_EQ(b.get(), "b");
-  EXPECT_EQ(gathered_->load().under_way, 1U);
+  EXPECT_EQ(gathered_->load().calls, 1U);
   server.let_go("a");
   EXPECT_EQ(a.get(), "a");
-  EXPECT_EQ(gathered_->load().under_way, 0U);
+  EXPECT_EQ(gathered_->load().calls, 0U);
 }
 
 TEST_F(GatheredAppendsTest, ATransactionDoesNotGrowWithoutEnd) {
-  use({.calls_at_once = 1, .longest_wait = hours(1)});
+  use({.calls_at_once = 1, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
   server.hold("a");
   auto a = start("a");
   ASSERT_TRUE(server.wait_for("alone:a"));
-  auto big = start("B", max_events_together);
-  while (gathered_->load().waiting < 1) std::this_thread::yield();
-  std::vector<std::string> names(max_appends_together + 20, "x");
-  std::vector<std::future<std::string>> small;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    small.push_back(start(names[i]));
-    while (gathered_->load().waiting < i + 2) std::this_thread::yield();
-  }
+  std::vector<Made> made = {{.name = "B", .events = max_events_together},
+                            {.name = "L", .conditions = max_locks_together - 1}};
+  for (std::size_t i = 0; i < max_appends_together + 20; ++i)
+    made.push_back({.name = "x", .stream = std::to_string(i)});
+  auto started = start_to_wait(made);
   server.let_go("a");
-  EXPECT_EQ(big.get(), "B");
-  for (auto& each : small) EXPECT_EQ(each.get(), "x");
-  EXPECT_EQ(server.calls(), (Calls{"alone:a", "alone:B", "together:" + std::string(max_appends_together, 'x'),
-                                   "together:" + std::string(20, 'x')}));
+  for (std::size_t i = 0; i < made.size(); ++i) EXPECT_EQ(started[i].get(), made[i].name);
+  EXPECT_EQ(server.calls(),
+            (Calls{"alone:a", "alone:B", "alone:L", "together:" + std::string(max_appends_together, 'x'),
+                   "together:" + std::string(20, 'x')}));
+}
+
+// --- What is in a call already
+
+TEST_F(GatheredAppendsTest, AStreamThatIsInACallIsWaitedForHere) {
+  use({.calls_at_once = 3, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
+  server.hold("a");
+  auto a = start_with({.name = "a", .stream = "hot"});
+  ASSERT_TRUE(server.wait_for("alone:a"));
+  auto hot = start_to_wait({{.name = "b", .stream = "hot"}, {.name = "c", .stream = "hot"}});
+  EXPECT_EQ(start("d").get(), "d") << "has nothing to do with it";
+  server.let_go("a");
+  EXPECT_EQ(hot[0].get(), "b");
+  EXPECT_EQ(hot[1].get(), "c");
+  EXPECT_EQ(server.calls(), (Calls{"alone:a", "alone:d", "together:bc"}));
+}
+
+TEST_F(GatheredAppendsTest, NobodyIsTakenAlongWhoseStreamIsInAnotherCall) {
+  use({.calls_at_once = 2, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
+  server.hold("a");
+  server.hold("b");
+  auto a = start_with({.name = "a", .stream = "hot"});
+  auto b = start("b");
+  ASSERT_TRUE(server.wait_for("alone:a"));
+  ASSERT_TRUE(server.wait_for("alone:b"));
+  auto others = start_to_wait({{.name = "c"}, {.name = "d", .stream = "hot"}, {.name = "e"}});
+  server.let_go("b");
+  EXPECT_EQ(others[0].get(), "c");
+  EXPECT_EQ(others[2].get(), "e");
+  EXPECT_EQ(gathered_->load().waiting, 1U);
+  server.let_go("a");
+  EXPECT_EQ(others[1].get(), "d");
+  EXPECT_TRUE(server.wait_for("together:ce"));
+}
+
+TEST_F(GatheredAppendsTest, ThoseThatOnlyCheckAStreamDoNotWaitForEachOther) {
+  use({.calls_at_once = 3, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
+  server.hold("a");
+  auto a = start_with({.name = "a", .condition = "config"});
+  ASSERT_TRUE(server.wait_for("alone:a"));
+  EXPECT_EQ(start_with({.name = "b", .condition = "config"}).get(), "b");
+  auto writer = start_to_wait({{.name = "w", .stream = "config"}});
+  server.let_go("a");
+  EXPECT_EQ(writer[0].get(), "w");
+}
+
+// Somebody else holds the stream: who waits for it in the database holds up only those of the same stream.
+TEST_F(GatheredAppendsTest, WhoGoesAloneKeepsItsStreamOutOfOthersCompany) {
+  use({.calls_at_once = 1, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
+  server.failure = failure_with(Outcome::not_applied);
+  server.hold("a");
+  server.hold("h");
+  auto a = start("a");
+  ASSERT_TRUE(server.wait_for("alone:a"));
+  auto first = start_to_wait({{.name = "h", .stream = "held"}, {.name = "b"}});
+  server.let_go("a");
+  EXPECT_EQ(first[1].get(), "b");
+  ASSERT_TRUE(server.wait_for("alone:h"));
+  server.failure.reset();
+  auto held = start_to_wait({{.name = "i", .stream = "held"}});
+  server.hold("c");
+  auto c = start("c");
+  ASSERT_TRUE(server.wait_for("alone:c"));
+  auto second = start_to_wait({{.name = "d"}, {.name = "e"}});
+  server.let_go("c");
+  EXPECT_EQ(second[0].get(), "d");
+  EXPECT_EQ(second[1].get(), "e");
+  EXPECT_TRUE(server.wait_for("together:de"));
+  server.let_go("h");
+  EXPECT_EQ(first[0].get(), "h");
+  EXPECT_EQ(held[0].get(), "i");
+}
+
+TEST_F(GatheredAppendsTest, NobodyWaitsHereForEver) {
+  use({.calls_at_once = 1,
+       .longest_wait = milliseconds(1),
+       .longest_wait_for_own = milliseconds(5),
+       .stuck_after = hours(1)});
+  server.hold("a");
+  auto a = start_with({.name = "a", .stream = "hot"});
+  ASSERT_TRUE(server.wait_for("alone:a"));
+  EXPECT_EQ(start_with({.name = "b", .stream = "hot"}).get(), "b") << "the database decides now";
+  server.let_go("a");
+  EXPECT_EQ(a.get(), "a");
+  EXPECT_EQ(gathered_->load().calls, 0U);
+}
+
+TEST_F(GatheredAppendsTest, CallsThatAreStuckDoNotCount) {
+  use({.calls_at_once = 1, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = milliseconds(1)});
+  server.hold("a");
+  auto a = start("a");
+  ASSERT_TRUE(server.wait_for("alone:a"));
+  std::this_thread::sleep_for(milliseconds(5));
+  server.hold("b");
+  auto b = start("b");
+  EXPECT_TRUE(server.wait_for("alone:b"));
+  server.let_go("b");
+  server.let_go("a");
+  EXPECT_EQ(b.get(), "b");
+}
+
+// --- What becomes of an answer
+
+TEST_F(GatheredAppendsTest, WhoHasNoAnswerGoesAlone) {
+  use({.calls_at_once = 1, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
+  server.unanswered = "c";
+  server.hold("a");
+  auto a = start("a");
+  ASSERT_TRUE(server.wait_for("alone:a"));
+  auto others = start_to_wait({{"b"}, {"c"}, {"d"}});
+  server.hold("c");
+  server.let_go("a");
+  EXPECT_EQ(others[0].get(), "b") << "does not wait for c";
+  EXPECT_EQ(others[2].get(), "d");
+  server.let_go("c");
+  EXPECT_EQ(others[1].get(), "c");
+  EXPECT_EQ(server.calls(), (Calls{"alone:a", "together:bcd", "alone:c"}));
+}
+
+TEST_F(GatheredAppendsTest, WithoutMemoryForSoManyEachGoesAlone) {
+  use({.calls_at_once = 1, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
+  server.no_memory = true;
+  server.hold("a");
+  auto a = start("a");
+  ASSERT_TRUE(server.wait_for("alone:a"));
+  auto others = start_to_wait({{"b"}, {"c"}});
+  server.let_go("a");
+  EXPECT_EQ(others[0].get(), "b");
+  EXPECT_EQ(others[1].get(), "c");
 }
 
 TEST_F(GatheredAppendsTest, SeveralOfOneCallGoTheirOwnWay) {
-  use({.calls_at_once = 1, .longest_wait = hours(1)});
+  use({.calls_at_once = 1, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
   server.hold("a");
   auto a = start("a");
   ASSERT_TRUE(server.wait_for("alone:a"));

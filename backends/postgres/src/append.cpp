@@ -235,6 +235,11 @@ AppendResult decide_found(Session& session, const PreparedAppend& append, const 
   });
 }
 
+/// Whether some of its events are there already.
+bool is_found(const Result& row) {
+  return row.text(0, 0) == "found";
+}
+
 AppendResult understand(Session& session, const PreparedAppend& append, const Result& row) {
   AppendResult result;
   const std::string_view status = row.text(0, 0);
@@ -315,6 +320,38 @@ Error as_unknown(const Error& error) {
                 .outcome = Outcome::unknown});
 }
 
+/// The rows of the calls, behind that of the locks.
+std::vector<Result> execute_together(Session& session, std::span<const PreparedAppend> appends,
+                                     std::optional<std::chrono::milliseconds> patience) {
+  std::vector<Parameters> parameters;
+  parameters.reserve(appends.size() + 1);
+  parameters.push_back(locks_of(appends));
+  if (patience) parameters.front().add(Type::text, std::to_string(patience->count()));
+  for (const PreparedAppend& append : appends) parameters.push_back(parameters_of(append));
+  std::vector<Session::Call> calls;
+  calls.reserve(parameters.size());
+  calls.push_back({patience ? impatient_lock_call : lock_call, &parameters.front()});
+  for (std::size_t i = 1; i < parameters.size(); ++i) calls.push_back({call, &parameters[i]});
+  try {
+    return session.execute_together(calls);
+  } catch (const Error& error) {
+    if (is_lost(session, error)) throw as_unknown(error);
+    throw;
+  }
+}
+
+/// The transaction was committed: nothing that goes wrong now says that the append was not applied.
+template <class Understand>
+driver::AppendAnswer answer_after_commit(Understand answer) {
+  try {
+    return {answer(), std::nullopt};
+  } catch (const Error& error) {
+    return {{}, as_unknown(error)};
+  } catch (const std::exception& error) {
+    return {{}, as_unknown(make_error(ErrorCode::internal, error.what()))};
+  }
+}
+
 }  // namespace
 
 AppendResult append_one(Session& session, const PreparedAppend& append, steady_clock::time_point deadline) {
@@ -331,31 +368,24 @@ AppendResult append_one(Session& session, const PreparedAppend& append, steady_c
   }
 }
 
-std::vector<driver::AppendAnswer> append_together(Session& session, std::span<const PreparedAppend> appends,
-                                                  std::optional<std::chrono::milliseconds> patience) {
-  std::vector<Parameters> parameters;
-  parameters.reserve(appends.size() + 1);
-  parameters.push_back(locks_of(appends));
-  if (patience) parameters.front().add(Type::text, std::to_string(patience->count()));
-  for (const PreparedAppend& append : appends) parameters.push_back(parameters_of(append));
-  std::vector<Session::Call> calls;
-  calls.reserve(parameters.size());
-  calls.push_back({patience ? impatient_lock_call : lock_call, &parameters.front()});
-  for (std::size_t i = 1; i < parameters.size(); ++i) calls.push_back({call, &parameters[i]});
-  std::vector<Result> rows;
-  try {
-    rows = session.execute_together(calls);
-  } catch (const Error& error) {
-    if (is_lost(session, error)) throw as_unknown(error);
-    throw;
-  }
-  std::vector<driver::AppendAnswer> answers(appends.size());
+std::vector<driver::AppendAnswer> append_together(Session& session, std::span<const PreparedAppend> appends) {
+  const std::vector<Result> rows = execute_together(session, appends, {});
+  std::vector<driver::AppendAnswer> answers;
+  answers.reserve(appends.size());
   for (std::size_t i = 0; i < appends.size(); ++i) {
-    try {
-      answers[i].result = understand(session, appends[i], rows[i + 1]);
-    } catch (const Error& error) {  // Of looking at events that were there before: this append wrote nothing.
-      answers[i].error = error;
-    }
+    answers.push_back(answer_after_commit([&] { return understand(session, appends[i], rows[i + 1]); }));
+  }
+  return answers;
+}
+
+std::vector<std::optional<driver::AppendAnswer>> append_in_company(Session& session,
+                                                                   std::span<const PreparedAppend> appends,
+                                                                   std::chrono::milliseconds patience) {
+  const std::vector<Result> rows = execute_together(session, appends, patience);
+  std::vector<std::optional<driver::AppendAnswer>> answers(appends.size());
+  for (std::size_t i = 0; i < appends.size(); ++i) {
+    if (is_found(rows[i + 1])) continue;
+    answers[i] = answer_after_commit([&] { return understand(session, appends[i], rows[i + 1]); });
   }
   return answers;
 }

@@ -17,10 +17,15 @@ namespace stele::postgres {
 AppendResult append_one(Session& session, const driver::PreparedAppend& append,
                         std::chrono::steady_clock::time_point deadline);
 
-/// Executes several in one transaction and one round trip. When it throws with outcome not_applied, nothing was: one
-/// that fails takes the others with it, and each should be tried alone. Throws unknown as append_one() does. `patience`
-/// is how long it waits for each lock; none: as long as the session does.
-std::vector<driver::AppendAnswer> append_together(Session& session, std::span<const driver::PreparedAppend> appends,
-                                                  std::optional<std::chrono::milliseconds> patience = {});
+/// Executes several in one transaction and one round trip. When it throws an Error with outcome not_applied, nothing
+/// was: one that fails takes the others with it, and each should be tried alone. Throws unknown as append_one() does.
+/// When it throws anything else, nothing was sent.
+std::vector<driver::AppendAnswer> append_together(Session& session, std::span<const driver::PreparedAppend> appends);
+
+/// The same, but waits for each lock for `patience` only, and does not look at events that were there before: an append
+/// that meets any has no answer, and should be tried alone.
+std::vector<std::optional<driver::AppendAnswer>> append_in_company(Session& session,
+                                                                   std::span<const driver::PreparedAppend> appends,
+                                                                   std::chrono::milliseconds patience);
 
 }  // namespace stele::postgres

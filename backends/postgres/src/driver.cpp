@@ -22,9 +22,14 @@ using driver::PreparedAppend;
 using std::chrono::steady_clock;
 
 constexpr std::chrono::seconds check_after_idle{30};
-// For a lock or a connection that somebody outside of the group has: long for an append, short for those that wait with
-// one that has to wait longer.
+// For a lock that another process holds: long for an append, short for those that wait with one that has to wait
+// longer.
 constexpr std::chrono::milliseconds patience_in_company{20};
+
+/// With fewer connections than calls, the calls would wait for connections instead of for each other.
+std::size_t calls_at_once(const Settings& settings) {
+  return std::min(soci_backend::GatheringOptions().calls_at_once, settings.connections);
+}
 
 bool wrote_events(const AppendAnswer& answer) {
   if (answer.error || answer.result.status != AppendStatus::appended) return false;
@@ -42,7 +47,7 @@ PostgresDriver::PostgresDriver(Settings settings)
                  .max_lifetime = settings_.max_lifetime},
                 [this] { return std::make_unique<Session>(settings_); }),
       gathered_(
-          {}, [this](auto appends) { return append_in_company(appends); },
+          {.calls_at_once = calls_at_once(settings_)}, [this](auto appends) { return append_gathered(appends); },
           [this](auto appends) { return append_each(appends); }),
       notifier_(sessions_) {
   lease();
@@ -63,15 +68,19 @@ std::string_view PostgresDriver::name() const noexcept {
   return backend_name;
 }
 
-std::vector<AppendAnswer> PostgresDriver::append_in_company(std::span<const PreparedAppend> appends) {
-  const SessionPool::Lease session = sessions_.lease(steady_clock::now() + patience_in_company);
-  return append_together(*session, appends, patience_in_company);
+std::vector<std::optional<AppendAnswer>> PostgresDriver::append_gathered(std::span<const PreparedAppend> appends) {
+  std::optional<SessionPool::Lease> session;
+  try {
+    session.emplace(lease());
+  } catch (const Error& error) {  // They have waited for it as long as each alone would.
+    return std::vector<std::optional<AppendAnswer>>(appends.size(), AppendAnswer{{}, error});
+  }
+  return append_in_company(**session, appends, patience_in_company);
 }
 
 std::vector<AppendAnswer> PostgresDriver::append_each(std::span<const PreparedAppend> appends) {
-  return soci_backend::append_in_groups<LockTimeout>(
-      sessions_, settings_.busy_timeout, appends,
-      [](Session& session, auto group) { return append_together(session, group); }, append_one);
+  return soci_backend::append_in_groups<LockTimeout>(sessions_, settings_.busy_timeout, appends, append_together,
+                                                     append_one);
 }
 
 std::vector<AppendAnswer> PostgresDriver::append(std::span<const PreparedAppend> appends) {

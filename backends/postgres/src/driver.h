@@ -42,7 +42,7 @@ class PostgresDriver final : public driver::Driver, public driver::MigrationStor
   /// Calls `use` with a session; once more with a new one when the first turns out to be gone and `use` only reads.
   template <class Use>
   auto reading(Use use);
-  std::vector<driver::AppendAnswer> append_in_company(std::span<const driver::PreparedAppend> appends);
+  std::vector<std::optional<driver::AppendAnswer>> append_gathered(std::span<const driver::PreparedAppend> appends);
   std::vector<driver::AppendAnswer> append_each(std::span<const driver::PreparedAppend> appends);
 
   const Settings settings_;

@@ -159,6 +159,8 @@ void Session::fetch_rows(std::string_view sql, const Parameters& parameters,
 std::vector<Result> Session::execute_together(const std::vector<Call>& calls) {
   std::vector<const std::string*> names;
   names.reserve(calls.size());
+  std::vector<Result> results;
+  results.reserve(calls.size());  // So that there is no lack of memory between the commit and its answers.
   // Nothing may be forgotten while names are collected.
   if (prepared_.size() + calls.size() > max_prepared) forget_prepared();
   for (const Call& call : calls) names.push_back(&prepare(call.sql, *call.parameters));
@@ -176,7 +178,6 @@ std::vector<Result> Session::execute_together(const std::vector<Call>& calls) {
   sent = sent && PQsendQueryParams(handle(), "COMMIT", 0, nullptr, nullptr, nullptr, nullptr, 1) != 0;
   if (!sent || PQpipelineSync(handle()) == 0) throw lost(nullptr);
 
-  std::vector<Result> results;
   std::optional<Error> failure;
   bool committed = false;
   for (;;) {

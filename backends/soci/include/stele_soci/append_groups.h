@@ -14,26 +14,59 @@
 
 namespace stele::soci_backend {
 
-// Appends that share a transaction: each holds its locks until the common commit, so neither too many nor too large.
+/// Appends that share a transaction: each holds its locks until the common commit, the server has room for so many
+/// locks only, and all of it is in memory before it is sent. So neither too many nor too large.
 inline constexpr std::size_t max_appends_together = 100;
 inline constexpr std::size_t max_events_together = 5'000;
+inline constexpr std::size_t max_locks_together = 500;
+inline constexpr std::size_t max_bytes_together = 8 * 1024 * 1024;
 
-inline std::size_t events_of(const driver::PreparedAppend& append) {
-  std::size_t events = 0;
-  for (const driver::PreparedStream& stream : append.streams) events += stream.events.size();
-  return events;
-}
+class GroupSize {
+ public:
+  /// The first one always has.
+  bool has_room_for(const driver::PreparedAppend& append) const {
+    if (appends_ == 0) return true;
+    GroupSize with = *this;
+    with.add(append);
+    return with.appends_ <= max_appends_together && with.events_ <= max_events_together &&
+           with.locks_ <= max_locks_together && with.bytes_ <= max_bytes_together;
+  }
+
+  void add(const driver::PreparedAppend& append) {
+    ++appends_;
+    locks_ += append.streams.size() + append.conditions.size() + (append.command ? 1 : 0);
+    if (append.command && append.command->command->data) bytes_ += append.command->command->data->text().size();
+    for (const driver::PreparedStream& stream : append.streams) {
+      events_ += stream.events.size();
+      for (const driver::PreparedEvent& event : stream.events) bytes_ += bytes_of(*event.event);
+    }
+  }
+
+ private:
+  /// Of what may be large.
+  static std::size_t bytes_of(const NewEvent& event) {
+    std::size_t bytes = event.data.text().size();
+    for (const auto* json : {&event.metadata, &event.policy_context, &event.model_context, &event.display}) {
+      if (*json) bytes += (*json)->text().size();
+    }
+    return bytes;
+  }
+
+  std::size_t appends_ = 0;
+  std::size_t events_ = 0;
+  std::size_t locks_ = 0;
+  std::size_t bytes_ = 0;
+};
 
 /// How many of the appends, from the first, go into one transaction.
 inline std::size_t size_of_transaction(std::span<const driver::PreparedAppend> appends) {
-  std::size_t size = 0;
-  std::size_t events = 0;
-  while (size < std::min(appends.size(), max_appends_together)) {
-    events += events_of(appends[size]);
-    if (size > 0 && events > max_events_together) break;
-    ++size;
-  }
-  return size;
+  GroupSize size;
+  const auto last = std::find_if(appends.begin(), appends.end(), [&](const driver::PreparedAppend& append) {
+    const bool room = size.has_room_for(append);
+    if (room) size.add(append);
+    return !room;
+  });
+  return static_cast<std::size_t>(last - appends.begin());
 }
 
 /// How long the appends of one call wait for locks and connections that others hold: all together for the busy timeout,

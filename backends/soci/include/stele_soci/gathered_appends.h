@@ -6,10 +6,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
 #include <utility>
@@ -18,6 +20,7 @@
 #include "stele/driver/driver.h"
 #include "stele/error.h"
 #include "stele_soci/append_groups.h"
+#include "stele_soci/keys_in_use.h"
 
 namespace stele::soci_backend {
 
@@ -26,49 +29,72 @@ struct GatheringOptions {
   /// with fewer calls some of them would be idle, with more each append costs more (docs/decisions/0010).
   std::size_t calls_at_once = std::max(std::thread::hardware_concurrency(), 2U);
   std::chrono::microseconds longest_wait{2'000};
+  /// For an append whose stream is in another call of the same store.
+  std::chrono::microseconds longest_wait_for_own{200'000};
+  /// A call that takes longer waits itself, for a lock or a disk: it does not keep the server busy.
+  std::chrono::microseconds stuck_after{20'000};
 };
 
 /// Lets a few calls at a time go to the server. The appends that come meanwhile wait together, and go together in one
 /// transaction when a call is back: one round trip, one commit and one fsync for all of them. Who comes when there is
 /// nobody else goes at once, in a transaction of its own.
 ///
-/// Company costs nobody a guarantee. An append that fails takes the others of its transaction with it, and a lock that
-/// somebody else holds ends the transaction soon; then each goes by itself, in its own caller's thread, as if there had
-/// been no company. And calls that take longer than `longest_wait`, because the disk is slow or because they wait for
-/// locks, do not hold up others: those that wait go then, on a connection more. Thread-safe.
+/// Company is not to cost anybody anything:
+/// - An append that fails takes the others of its transaction with it, and a lock that another process holds ends the
+///   transaction soon. Then each goes by itself, in its own caller's thread, as if there had been no company.
+/// - An append to a stream, or of a command, that is in a call already waits here and not in the database. So those of
+/// one
+///   stream go together next time, and they hold up nobody else.
+/// - Calls that take longer than `longest_wait`, because the disk is slow or because they wait for locks, do not hold
+/// up
+///   others: those that wait go then, on a connection more.
+///
+/// Thread-safe.
 class GatheredAppends {
+  using Clock = std::chrono::steady_clock;
+
  public:
   using Appends = std::span<const driver::PreparedAppend>;
   using Answers = std::vector<driver::AppendAnswer>;
-  /// All of them, or an error: with outcome unknown, or when nothing was applied. Waits for a lock only for a moment.
-  using Together = std::function<Answers(Appends)>;
+  /// The answer to each; none for one that wrote nothing and should go by itself. Or an Error: with outcome unknown, or
+  /// when nothing was applied. After anything else that is thrown, nothing was sent. Waits for a lock only for a
+  /// moment.
+  using Together = std::function<std::vector<std::optional<driver::AppendAnswer>>(Appends)>;
   /// Answers each, as driver::Driver::append().
   using Alone = std::function<Answers(Appends)>;
 
   GatheredAppends(GatheringOptions options, Together together, Alone alone)
-      : options_(options), together_(std::move(together)), alone_(std::move(alone)) {}
+      : options_(options), together_(std::move(together)), alone_(std::move(alone)) {
+    calls_.reserve(most_calls);
+  }
 
   Answers append(Appends appends) {
     if (appends.size() != 1) return alone_(appends);  // Company enough.
-    Ticket own{&appends.front()};
+    Ticket own(appends.front());
     Answers answers;
     if (wait_for_turn(own) == Turn::leads) answers = lead(own);
     if (own.turn == Turn::failed) std::rethrow_exception(own.failure);
-    if (own.turn == Turn::alone) return alone_(appends);
+    if (own.turn == Turn::alone) return go_alone(own);
     if (own.turn == Turn::answered) answers.push_back(std::move(own.answer));
     return answers;
   }
 
   struct Load {
-    std::size_t under_way;  ///< Calls.
-    std::size_t waiting;    ///< Appends.
+    std::size_t calls;
+    std::size_t waiting;  ///< Appends.
   };
   Load load() {
     const std::lock_guard lock(mutex_);
-    return {under_way_, waiting_.size()};
+    return {calls_.size(), waiting_.size()};
   }
 
  private:
+  // More than any pool has connections. When there are as many, who waits goes alone, and waits for a connection.
+  static constexpr std::size_t most_calls = 1'024;
+  // A call that takes this many times the longest wait waits itself: it is not counted as one that keeps the server
+  // busy.
+  static constexpr int stuck_after = 10;
+
   enum class Turn {
     waits,      ///< In waiting_.
     leads,      ///< Takes those that wait along.
@@ -79,7 +105,12 @@ class GatheredAppends {
   };
 
   struct Ticket {
+    explicit Ticket(const driver::PreparedAppend& of) : append(&of), keys(of) {}
+
     const driver::PreparedAppend* append;
+    const AppendKeys keys;
+    const Clock::time_point arrived = Clock::now();
+    Clock::time_point started{};  ///< Of one that leads.
     Turn turn = Turn::waits;
     driver::AppendAnswer answer{};
     std::exception_ptr failure{};
@@ -92,102 +123,168 @@ class GatheredAppends {
     std::size_t size = 0;
   };
 
-  /// A call on its way. At its end those that wait get the place.
-  class Place {
-   public:
-    explicit Place(GatheredAppends& owner) noexcept : owner_(owner) {}
-    Place(const Place&) = delete;
-    Place& operator=(const Place&) = delete;
-    ~Place() { owner_.hand_over(); }
-
-   private:
-    GatheredAppends& owner_;
-  };
-
   Turn wait_for_turn(Ticket& own) {
     std::unique_lock lock(mutex_);
-    if (under_way_ >= options_.calls_at_once) {
-      waiting_.push_back(&own);
-      if (own.changed.wait_for(lock, options_.longest_wait, [&] { return own.turn != Turn::waits; })) {
-        own.changed.wait(lock, [&] { return own.turn != Turn::under_way; });
-        return own.turn;
+    if (has_place(own.arrived) && in_use_.are_free(own.keys) && begin(own)) return own.turn;
+    waiting_.push_back(&own);
+    const auto decided = [&] { return own.turn != Turn::waits; };
+    const Clock::time_point last = own.arrived + options_.longest_wait_for_own;
+    Clock::time_point until = own.arrived + options_.longest_wait;
+    while (!own.changed.wait_until(lock, until, decided)) {
+      const bool may_go = in_use_.are_free(own.keys);
+      if (may_go || Clock::now() >= last) {
+        waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &own));
+        if (!may_go || !begin(own)) own.turn = Turn::alone;
+        break;
       }
-      waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &own));
+      until = last;  // When the key comes free before, it is given its turn.
     }
-    ++under_way_;
-    return own.turn = Turn::leads;
+    own.changed.wait(lock, [&] { return own.turn != Turn::under_way; });
+    return own.turn;
+  }
+
+  bool has_place(Clock::time_point now) const noexcept {
+    const Clock::time_point stuck = now - options_.stuck_after;
+    const auto busy =
+        std::count_if(calls_.begin(), calls_.end(), [&](const Ticket* call) { return call->started > stuck; });
+    return static_cast<std::size_t>(busy) < options_.calls_at_once;
+  }
+
+  bool begin(Ticket& ticket) noexcept {
+    if (calls_.size() == calls_.capacity()) return false;
+    calls_.push_back(&ticket);
+    in_use_.take(ticket.keys);
+    ticket.started = Clock::now();
+    ticket.turn = Turn::leads;
+    return true;
   }
 
   Answers lead(Ticket& own) {
-    const Place place(*this);
-    Group group = gather(own);
-    if (group.size == 1) return alone_({own.append, 1});
-    send(group);
-    return {};
+    const Call call(*this, own);
+    const Group group = gather(own);
+    if (group.size > 1) {
+      send(group);
+      return {};
+    }
+    const KeysHeld held(*this, own);
+    return alone_({own.append, 1});
   }
 
-  Group gather(Ticket& own) {
+  Answers go_alone(Ticket& own) {
+    {
+      const std::lock_guard lock(mutex_);
+      in_use_.take(own.keys);
+    }
+    const KeysHeld held(*this, own);
+    return alone_({own.append, 1});
+  }
+
+  /// Whom there is room for. Several of one stream may be among them; what other calls have may not.
+  Group gather(Ticket& own) noexcept {
     Group group;
-    group.tickets[group.size++] = &own;
-    std::size_t events = events_of(*own.append);
+    GroupSize size;
     const std::lock_guard lock(mutex_);
-    while (!waiting_.empty() && group.size < group.tickets.size()) {
-      Ticket& next = *waiting_.front();
-      events += events_of(*next.append);
-      if (events > max_events_together) break;
-      waiting_.pop_front();
+    in_use_.give_back(own.keys);
+    size.add(*own.append);
+    group.tickets[group.size++] = &own;
+    for (auto at = waiting_.begin(); at != waiting_.end() && group.size < group.tickets.size();) {
+      Ticket& next = **at;
+      if (!in_use_.are_free(next.keys) || !size.has_room_for(*next.append)) {
+        ++at;
+        continue;
+      }
+      size.add(*next.append);
       next.turn = Turn::under_way;
       group.tickets[group.size++] = &next;
+      at = waiting_.erase(at);
     }
+    for (std::size_t i = 0; i < group.size; ++i) in_use_.take(group.tickets[i]->keys);
     return group;
   }
 
   /// Throws nothing: the others wait for their answers.
   void send(const Group& group) noexcept {
     Turn turn = Turn::alone;
-    Answers answers;
+    std::vector<std::optional<driver::AppendAnswer>> answers;
     std::exception_ptr failure;
     try {
       std::vector<driver::PreparedAppend> appends;
       appends.reserve(group.size);
       for (std::size_t i = 0; i < group.size; ++i) appends.push_back(*group.tickets[i]->append);
-      turn = Turn::failed;
       answers = together_(appends);
       turn = Turn::answered;
     } catch (const Error& error) {
-      if (error.outcome() != Outcome::unknown) turn = Turn::alone;
+      if (error.outcome() == Outcome::unknown) turn = Turn::failed;
       failure = std::current_exception();
-    } catch (...) {
-      failure = std::current_exception();
+    } catch (...) {  // Most likely no memory for so many; alone, it may do.
     }
     const std::lock_guard lock(mutex_);
     for (std::size_t i = 0; i < group.size; ++i) {
       Ticket& ticket = *group.tickets[i];
-      if (turn == Turn::answered) ticket.answer = std::move(answers[i]);
-      if (turn == Turn::failed) ticket.failure = failure;
+      in_use_.give_back(ticket.keys);
       ticket.turn = turn;
+      if (turn == Turn::failed) ticket.failure = failure;
+      if (turn == Turn::answered && answers[i]) ticket.answer = std::move(*answers[i]);
+      if (turn == Turn::answered && !answers[i]) ticket.turn = Turn::alone;
       ticket.changed.notify_one();
     }
   }
 
-  void hand_over() noexcept {
-    const std::lock_guard lock(mutex_);
-    if (waiting_.empty() || under_way_ > options_.calls_at_once) {
-      --under_way_;
-      return;
-    }
-    Ticket& next = *waiting_.front();
-    waiting_.pop_front();
-    next.turn = Turn::leads;
-    next.changed.notify_one();
+  /// At the end of a call: who may go now?
+  void give_turn() noexcept {
+    const Clock::time_point now = Clock::now();
+    const bool place = has_place(now);
+    const auto next = std::find_if(waiting_.begin(), waiting_.end(), [&](const Ticket* ticket) {
+      return (place || now - ticket->arrived >= options_.longest_wait) && in_use_.are_free(ticket->keys);
+    });
+    if (next == waiting_.end()) return;
+    Ticket& ticket = **next;
+    if (!begin(ticket)) return;
+    waiting_.erase(next);
+    ticket.changed.notify_one();
   }
+
+  /// From begin() to its end.
+  class Call {
+   public:
+    Call(GatheredAppends& owner, Ticket& ticket) noexcept : owner_(owner), ticket_(ticket) {}
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    ~Call() {
+      const std::lock_guard lock(owner_.mutex_);
+      owner_.calls_.erase(std::find(owner_.calls_.begin(), owner_.calls_.end(), &ticket_));
+      owner_.give_turn();
+    }
+
+   private:
+    GatheredAppends& owner_;
+    Ticket& ticket_;
+  };
+
+  /// Gives the keys of one that goes alone back.
+  class KeysHeld {
+   public:
+    KeysHeld(GatheredAppends& owner, Ticket& ticket) noexcept : owner_(owner), ticket_(ticket) {}
+    KeysHeld(const KeysHeld&) = delete;
+    KeysHeld& operator=(const KeysHeld&) = delete;
+    ~KeysHeld() {
+      const std::lock_guard lock(owner_.mutex_);
+      owner_.in_use_.give_back(ticket_.keys);
+      owner_.give_turn();
+    }
+
+   private:
+    GatheredAppends& owner_;
+    Ticket& ticket_;
+  };
 
   const GatheringOptions options_;
   const Together together_;
   const Alone alone_;
   std::mutex mutex_;
-  std::size_t under_way_ = 0;
+  std::vector<Ticket*> calls_;  // Who leads them.
   std::deque<Ticket*> waiting_;
+  KeysInUse in_use_;
 };
 
 }  // namespace stele::soci_backend
