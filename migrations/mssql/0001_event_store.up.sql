@@ -118,7 +118,8 @@ CREATE TABLE $(schema).events (
 );
 GO
 
--- Each index serves a named query. The position at the end gives the log's order within each value.
+-- Each index serves a named query. The position at the end gives the log's order within each value, and is all that a
+-- filtered page of the log needs to know of an event before it was chosen.
 CREATE UNIQUE INDEX events_event_id ON $(schema).events (event_id);
 CREATE UNIQUE INDEX events_stream ON $(schema).events (stream_no, stream_version);
 CREATE UNIQUE INDEX events_idempotency ON $(schema).events (stream_no, idempotency_key, idempotency_bytes)
@@ -126,8 +127,8 @@ CREATE UNIQUE INDEX events_idempotency ON $(schema).events (stream_no, idempoten
 CREATE INDEX events_tenant ON $(schema).events (tenant_id, global_position) WHERE tenant_id <> N'default';
 CREATE INDEX events_stream_type ON $(schema).events (stream_type, global_position);
 CREATE INDEX events_type ON $(schema).events (event_type, global_position);
-CREATE INDEX events_occurred ON $(schema).events (occurred_at);
-CREATE INDEX events_recorded ON $(schema).events (recorded_at);
+CREATE INDEX events_occurred ON $(schema).events (occurred_at, global_position);
+CREATE INDEX events_recorded ON $(schema).events (recorded_at, global_position);
 CREATE INDEX events_correlation ON $(schema).events (correlation_id, global_position) WHERE correlation_id IS NOT NULL;
 CREATE INDEX events_causation ON $(schema).events (causation_id, global_position) WHERE causation_id IS NOT NULL;
 CREATE INDEX commands_stream ON $(schema).commands (tenant_key, type_key, stream_key, command_no)

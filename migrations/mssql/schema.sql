@@ -73,9 +73,11 @@ index events_idempotencyevents1c5f45a9034827f05b5510f3ec53507a on events
 
 index events_occurredevents807120ee52e6af5a3a3b9285efcebb05 on events
     occurred_at
+    global_position
 
 index events_recordedeventsb0b8e2a16f38392cb6e30b1e90b912af on events
     recorded_at
+    global_position
 
 index events_stream_typeevents9bfa9a65b5e7230a7ac75e3f35e7df51 on events
     stream_type
