@@ -259,11 +259,14 @@ END
 GO
 
 -- The last event's position up to which nothing can be committed any more; 0 when there is none. What it says holds for
--- statements that begin afterwards. @known is an earlier answer, or 0.
+-- statements that begin afterwards. @known is an earlier answer, or 0. A secondary has not its primary's application
+-- locks, nor has anything else that only gets what others wrote: there it is refused.
 CREATE PROCEDURE $(schema).settled_position @known BIGINT, @settled BIGINT OUTPUT AS
 BEGIN
     DECLARE @last BIGINT, @range BIGINT, @start BIGINT, @end BIGINT, @hole BIGINT, @tested BIGINT, @at BIGINT,
             @nothing NUMERIC(38, 0);
+    IF CAST(DATABASEPROPERTYEX(DB_NAME(), N'Updateability') AS NVARCHAR(128)) = N'READ_ONLY'
+        THROW 51011, N'a read-only database does not know which appends are in flight: read the log on the primary', 1;
     SELECT @last = ISNULL(MAX(global_position), 0) FROM $(schema).events;
     SET @settled = @last;
     IF @last = @known RETURN;

@@ -357,6 +357,8 @@ CREATE PROCEDURE $(schema).settled_position @known BIGINT, @settled BIGINT OUTPU
 BEGIN
     DECLARE @last BIGINT, @range BIGINT, @start BIGINT, @end BIGINT, @hole BIGINT, @tested BIGINT, @at BIGINT,
             @nothing NUMERIC(38, 0);
+    IF CAST(DATABASEPROPERTYEX(DB_NAME(), N'Updateability') AS NVARCHAR(128)) = N'READ_ONLY'
+        THROW 51011, N'a read-only database does not know which appends are in flight: read the log on the primary', 1;
     SELECT @last = ISNULL(MAX(global_position), 0) FROM $(schema).events;
     SET @settled = @last;
     IF @last = @known RETURN;

@@ -706,6 +706,7 @@ class Steps {
 }  // namespace
 
 std::vector<AppendAnswer> append_together(Session& session, std::span<const PreparedAppend> appends) {
+  expect_durable(session.server);
   Transaction transaction(session);
   std::vector<AppendAnswer> answers = Steps(session, appends).run();
   transaction.commit();
@@ -713,6 +714,7 @@ std::vector<AppendAnswer> append_together(Session& session, std::span<const Prep
 }
 
 AppendResult append_one(Session& session, const PreparedAppend& append, steady_clock::time_point deadline) {
+  expect_durable(session.server);
   for (int attempt = 1;; ++attempt) {
     try {
       if (fits_procedure(append)) {
