@@ -160,6 +160,10 @@ FloorOdbc::FloorOdbc() {
   }
   run("SET NOCOUNT ON; SET XACT_ABORT ON; SET QUOTED_IDENTIFIER ON; SET ANSI_NULLS ON; SET ANSI_PADDING ON; "
       "SET ANSI_WARNINGS ON; SET ARITHABORT ON; SET CONCAT_NULL_YIELDS_NULL ON; SET TEXTSIZE 2147483647");
+  // As the store does: the same durability on both sides.
+  if (!column("SELECT CAST(SERVERPROPERTY('BabelfishVersion') AS NVARCHAR(40))").at(0).empty()) {
+    run("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'");
+  }
 }
 
 FloorOdbc::~FloorOdbc() {
@@ -320,12 +324,12 @@ constexpr const char* columns =
 constexpr const char* move_head =
     "DECLARE @no BIGINT, @version BIGINT, @now DATETIME2(6); SET @now = SYSUTCDATETIME(); "
     "UPDATE $(schema).streams SET version = version + @n, last_recorded_at = @now WHERE tenant_key = 0x64656661756C74 "
-    "AND type_key = 0x6F72646572 AND stream_key = @key; "
+    "AND type_key = @type_key AND stream_key = @key; "
     "SELECT @no = stream_no, @version = version - @n FROM $(schema).streams WHERE tenant_key = 0x64656661756C74 AND "
-    "type_key = 0x6F72646572 AND stream_key = @key; "
+    "type_key = @type_key AND stream_key = @key; "
     "IF @no IS NULL BEGIN "
     "INSERT INTO $(schema).streams (tenant_id, stream_type, stream_id, tenant_key, type_key, stream_key, version, "
-    "created_at, last_recorded_at) VALUES (N'default', N'order', @id, 0x64656661756C74, 0x6F72646572, @key, @n, @now, "
+    "created_at, last_recorded_at) VALUES (N'default', @stream_type, @id, 0x64656661756C74, @type_key, @key, @n, @now, "
     "@now); SET @no = SCOPE_IDENTITY(); SET @version = 0; END ";
 
 }  // namespace
@@ -334,38 +338,46 @@ void FloorMssqlWriter::prepare_schema(const std::string& schema) {
   const FloorOdbc connection;
   connection.run(replaced(
       std::string(
-          "CREATE PROCEDURE $(schema).floor_append @id NVARCHAR(255), @key VARBINARY(255), @event UNIQUEIDENTIFIER, "
-          "@type NVARCHAR(128), @occurred DATETIME2(6), @actor NVARCHAR(255), @source NVARCHAR(64), "
-          "@correlation UNIQUEIDENTIFIER, @data NVARCHAR(MAX) AS BEGIN DECLARE @n BIGINT; SET @n = 1; BEGIN "
-          "TRANSACTION; ") +
+          "CREATE PROCEDURE $(schema).floor_append @stream_type NVARCHAR(64), @id NVARCHAR(255), @type_key "
+          "VARBINARY(64), "
+          "@key VARBINARY(255), @event UNIQUEIDENTIFIER, @type NVARCHAR(128), @event_version INT, "
+          "@occurred DATETIME2(6), @actor_type NVARCHAR(16), @actor NVARCHAR(255), @source NVARCHAR(64), "
+          "@channel NVARCHAR(16), @correlation UNIQUEIDENTIFIER, @data NVARCHAR(MAX) AS BEGIN DECLARE @n BIGINT; "
+          "SET @n = 1; BEGIN TRANSACTION; ") +
           move_head + "INSERT INTO $(schema).events (" + columns +
-          ") VALUES (@no, @version + 1, N'default', N'order', @event, @type, 1, @occurred, @now, N'user', @actor, "
-          "@source, N'api', @correlation, N'none', 0, 0, @data); COMMIT TRANSACTION; END",
+          ") VALUES (@no, @version + 1, N'default', @stream_type, @event, @type, @event_version, @occurred, @now, "
+          "@actor_type, @actor, @source, @channel, @correlation, N'none', 0, 0, @data); COMMIT TRANSACTION; END",
       schema));
   // The head's new version comes back as a row.
   connection.run(
-      replaced(std::string("CREATE PROCEDURE $(schema).floor_head @id NVARCHAR(255), @key VARBINARY(255), @n "
-                           "BIGINT AS BEGIN ") +
+      replaced(std::string("CREATE PROCEDURE $(schema).floor_head @stream_type NVARCHAR(64), @id NVARCHAR(255), "
+                           "@type_key VARBINARY(64), @key VARBINARY(255), @n BIGINT AS BEGIN ") +
                    move_head + "SELECT @no, @version; END",
                schema));
 }
 
 FloorMssqlWriter::FloorMssqlWriter(const std::string& schema) : schema_(schema) {
-  call_ = std::make_unique<FloorOdbcStatement>(connection_,
-                                               replaced("{call $(schema).floor_append(?,?,?,?,?,?,?,?,?)}", schema));
+  call_ = std::make_unique<FloorOdbcStatement>(
+      connection_, replaced("{call $(schema).floor_append(?,?,?,?,?,?,?,?,?,?,?,?,?,?)}", schema));
 }
 
 void FloorMssqlWriter::append_one(std::string_view stream_id, const SampleEvent& event) {
-  call_->text(stream_id).bytes(stream_id).id(Uuid::v7()).text(event.type).time(event.occurred_at);
-  call_->text(event.actor_id).text(event.source).id(event.correlation_id).json(event.data);
+  call_->text(sample_stream_type).text(stream_id).bytes(sample_stream_type).bytes(stream_id);
+  call_->id(Uuid::v7()).text(event.type).number(1).time(event.occurred_at).text("user").text(event.actor_id);
+  call_->text(event.source).text("api").id(event.correlation_id).json(event.data);
   call_->execute();
 }
 
 void FloorMssqlWriter::append(std::string_view stream_id, std::span<const SampleEvent> events) {
   connection_.run("BEGIN TRANSACTION");
   if (!head_)
-    head_ = std::make_unique<FloorOdbcStatement>(connection_, replaced("{call $(schema).floor_head(?,?,?)}", schema_));
-  head_->text(stream_id).bytes(stream_id).number(static_cast<std::int64_t>(events.size()));
+    head_ =
+        std::make_unique<FloorOdbcStatement>(connection_, replaced("{call $(schema).floor_head(?,?,?,?,?)}", schema_));
+  head_->text(sample_stream_type)
+      .text(stream_id)
+      .bytes(sample_stream_type)
+      .bytes(stream_id)
+      .number(static_cast<std::int64_t>(events.size()));
   head_->open();
   std::int64_t stream_no = 0;
   std::int64_t version = 0;
@@ -391,7 +403,7 @@ void FloorMssqlWriter::append(std::string_view stream_id, std::span<const Sample
       std::string values;
       for (std::size_t i = 0; i < rows; ++i) {
         values += (i == 0 ? "(" : ", (") + std::to_string(i) +
-                  ", ?, ?, N'default', N'order', ?, ?, 1, ?, ?, N'user', ?, ?, N'api', ?, N'none', 0, 0, ?)";
+                  ", ?, ?, N'default', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, N'none', 0, 0, ?)";
       }
       insert = std::make_unique<FloorOdbcStatement>(
           connection_, replaced(std::string("INSERT INTO $(schema).events (") + columns + ") SELECT " + columns +
@@ -400,8 +412,9 @@ void FloorMssqlWriter::append(std::string_view stream_id, std::span<const Sample
     }
     for (std::size_t i = from; i < from + rows; ++i) {
       const SampleEvent& event = events[i];
-      insert->number(stream_no).number(++version).id(Uuid::v7()).text(event.type).time(event.occurred_at).time(now);
-      insert->text(event.actor_id).text(event.source).id(event.correlation_id).json(event.data);
+      insert->number(stream_no).number(++version).text(sample_stream_type).id(Uuid::v7()).text(event.type).number(1);
+      insert->time(event.occurred_at).time(now).text("user").text(event.actor_id).text(event.source).text("api");
+      insert->id(event.correlation_id).json(event.data);
     }
     insert->execute();
     from += rows;

@@ -73,9 +73,11 @@ index events_idempotencyevents1c5f45a9034827f05b5510f3ec53507a on events
 
 index events_occurredevents807120ee52e6af5a3a3b9285efcebb05 on events
     occurred_at
+    global_position
 
 index events_recordedeventsb0b8e2a16f38392cb6e30b1e90b912af on events
     recorded_at
+    global_position
 
 index events_stream_typeevents9bfa9a65b5e7230a7ac75e3f35e7df51 on events
     stream_type
@@ -172,40 +174,38 @@ procedure append_one
     
 -- --- Append ------------------------------------------------------------------------------------------------------------
 
--- One event without attributes, to one stream, with or without a command: in one round trip and one transaction. Everything
--- else Stele does in steps.
+-- One event without attributes, to one stream, with or without a command about that stream: in one round trip and one
+-- transaction. Everything else Stele does in steps.
 --
--- @expected_kind: 0 any, 1 no stream, 2 stream exists, 3 exactly @expected_version. @stream_lock is the name of the lock of
--- streams that do not exist yet. @outcome is the command's outcome up to its positions.
+-- @expected: the version, 0 being no stream; -1 any; -2 the stream exists. @stream_lock is the name of the lock of streams
+-- that do not exist yet. @outcome is the command's outcome up to its positions. Parameters cost time: what most events have
+-- comes first, and a call leaves out what is NULL at the end.
 --
--- @status: 0 appended, 1 replayed (its outcome is the result's row), 2 the request was made with another content, 3 the
--- command's id is another's, 4 conflict, 5 the event's id or its idempotency key is there already. @version is the stream's
--- afterwards; unless appended, as it was.
+-- Answers with one row. status: 0 appended, 1 replayed, 2 the request was made with another content, 3 the command's id is
+-- another's, 4 conflict, 5 the event's id or its idempotency key is there already. version is the stream's afterwards; unless
+-- appended, as it was. outcome is the command's first one, when it is replayed.
 CREATE PROCEDURE $(schema).append_one
     @tenant_id NVARCHAR(64), @stream_type NVARCHAR(64), @stream_id NVARCHAR(255),
     @tenant_key VARBINARY(64), @type_key VARBINARY(64), @stream_key VARBINARY(255), @stream_lock NVARCHAR(255),
-    @expected_kind INT, @expected_version BIGINT,
-    @event_id UNIQUEIDENTIFIER, @event_id_given BIT, @event_type NVARCHAR(128), @event_version INT,
-    @occurred_at DATETIME2(6), @valid_from DATETIME2(6), @valid_to DATETIME2(6),
-    @actor_type NVARCHAR(16), @actor_id NVARCHAR(255), @source NVARCHAR(64), @channel NVARCHAR(16),
-    @idempotency_key NVARCHAR(255), @idempotency_bytes INT, @causation_id UNIQUEIDENTIFIER,
-    @correlation_id UNIQUEIDENTIFIER, @redaction_level NVARCHAR(16), @contains_secrets BIT,
-    @data NVARCHAR(MAX), @metadata NVARCHAR(MAX), @policy_context NVARCHAR(MAX), @model_context NVARCHAR(MAX),
-    @display NVARCHAR(MAX),
-    @status INT OUTPUT, @version BIGINT OUTPUT, @position BIGINT OUTPUT,
-    @command_id UNIQUEIDENTIFIER = NULL, @command_id_given BIT = 0, @request_source NVARCHAR(64) = NULL,
+    @expected BIGINT, @event_id UNIQUEIDENTIFIER, @event_id_given BIT, @event_type NVARCHAR(128), @event_version INT,
+    @occurred_at DATETIME2(6), @data NVARCHAR(MAX),
+    @actor_type NVARCHAR(16) = NULL, @actor_id NVARCHAR(255) = NULL, @source NVARCHAR(64) = NULL,
+    @channel NVARCHAR(16) = NULL, @correlation_id UNIQUEIDENTIFIER = NULL, @causation_id UNIQUEIDENTIFIER = NULL,
+    @metadata NVARCHAR(MAX) = NULL,
+    @command_id UNIQUEIDENTIFIER = NULL, @command_id_given BIT = NULL, @request_source NVARCHAR(64) = NULL,
     @request_id NVARCHAR(255) = NULL, @source_key VARBINARY(64) = NULL, @request_key VARBINARY(255) = NULL,
-    @command_type NVARCHAR(128) = NULL, @command_stream_type NVARCHAR(64) = NULL,
-    @command_stream_id NVARCHAR(255) = NULL, @command_type_key VARBINARY(64) = NULL,
-    @command_stream_key VARBINARY(255) = NULL, @command_actor_type NVARCHAR(16) = NULL,
-    @command_actor_id NVARCHAR(255) = NULL, @command_channel NVARCHAR(16) = NULL, @command_data NVARCHAR(MAX) = NULL,
-    @fingerprint BINARY(32) = NULL, @outcome NVARCHAR(MAX) = NULL
+    @command_type NVARCHAR(128) = NULL, @fingerprint BINARY(32) = NULL, @outcome NVARCHAR(MAX) = NULL,
+    @command_actor_type NVARCHAR(16) = NULL, @command_actor_id NVARCHAR(255) = NULL,
+    @command_channel NVARCHAR(16) = NULL, @command_data NVARCHAR(MAX) = NULL,
+    @redaction_level NVARCHAR(16) = NULL, @contains_secrets BIT = NULL, @idempotency_key NVARCHAR(255) = NULL,
+    @idempotency_bytes INT = NULL, @valid_from DATETIME2(6) = NULL, @valid_to DATETIME2(6) = NULL,
+    @policy_context NVARCHAR(MAX) = NULL, @model_context NVARCHAR(MAX) = NULL, @display NVARCHAR(MAX) = NULL
 AS
 BEGIN
-    DECLARE @stream_no BIGINT, @recorded DATETIME2(6), @found BINARY(32), @known NVARCHAR(MAX), @got INT;
+    DECLARE @status INT, @stream_no BIGINT, @version BIGINT, @position BIGINT, @recorded DATETIME2(6), @found BINARY(32),
+            @known NVARCHAR(MAX), @got INT;
     SET @status = 0;
     SET @version = 0;
-    SET @position = 0;
     SET @recorded = SYSUTCDATETIME();
     BEGIN TRANSACTION;
 
@@ -217,9 +217,12 @@ BEGIN
     BEGIN
         EXEC @got = sp_getapplock @Resource = @stream_lock, @LockMode = N'Exclusive', @LockOwner = N'Transaction';
         IF @got < 0 THROW 51010, N'the lock of a new stream was not to be had', 1;
-        UPDATE $(schema).streams SET version = version + 1,
-                last_recorded_at = CASE WHEN last_recorded_at > @recorded THEN last_recorded_at ELSE @recorded END
-            WHERE tenant_key = @tenant_key AND type_key = @type_key AND stream_key = @stream_key;
+        -- Somebody may have made it meanwhile.
+        IF EXISTS (SELECT 1 FROM $(schema).streams
+                   WHERE tenant_key = @tenant_key AND type_key = @type_key AND stream_key = @stream_key)
+            UPDATE $(schema).streams SET version = version + 1,
+                    last_recorded_at = CASE WHEN last_recorded_at > @recorded THEN last_recorded_at ELSE @recorded END
+                WHERE tenant_key = @tenant_key AND type_key = @type_key AND stream_key = @stream_key;
     END
     SELECT @stream_no = stream_no, @version = version - 1, @recorded = last_recorded_at FROM $(schema).streams
         WHERE tenant_key = @tenant_key AND type_key = @type_key AND stream_key = @stream_key;
@@ -230,25 +233,32 @@ BEGIN
             WHERE tenant_key = @tenant_key AND source_key = @source_key AND request_key = @request_key;
         IF @found IS NOT NULL
             SET @status = CASE WHEN @found = @fingerprint THEN 1 ELSE 2 END;
-        ELSE IF @command_id_given = 1 AND EXISTS (SELECT 1 FROM $(schema).commands WHERE command_id = @command_id)
-            SET @status = 3;
+        ELSE IF @command_id_given = 1
+        BEGIN
+            IF EXISTS (SELECT 1 FROM $(schema).commands WHERE command_id = @command_id) SET @status = 3;
+        END
     END
-    IF @status = 0 AND @event_id_given = 1 AND EXISTS (SELECT 1 FROM $(schema).events WHERE event_id = @event_id)
-        SET @status = 5;
-    IF @status = 0 AND @idempotency_bytes IS NOT NULL
-        AND EXISTS (SELECT 1 FROM $(schema).events WHERE stream_no = @stream_no AND idempotency_key = @idempotency_key
-                                                     AND idempotency_bytes = @idempotency_bytes)
-        SET @status = 5;
-    IF @status = 0 AND (@expected_kind = 1 AND @version <> 0 OR @expected_kind = 2 AND @version = 0
-                        OR @expected_kind = 3 AND @version <> @expected_version)
-        SET @status = 4;
+    -- A query inside of an IF is made whatever stands beside it.
+    IF @status = 0 AND @event_id_given = 1
+    BEGIN
+        IF EXISTS (SELECT 1 FROM $(schema).events WHERE event_id = @event_id) SET @status = 5;
+    END
+    IF @status = 0 AND @idempotency_key IS NOT NULL
+    BEGIN
+        IF EXISTS (SELECT 1 FROM $(schema).events WHERE stream_no = @stream_no AND idempotency_key = @idempotency_key
+                                                    AND idempotency_bytes = @idempotency_bytes)
+            SET @status = 5;
+    END
+    IF @status = 0 AND (@expected >= 0 AND @version <> @expected OR @expected = -2 AND @version = 0) SET @status = 4;
     IF @status <> 0
     BEGIN
         ROLLBACK TRANSACTION;
-        IF @status = 1 SELECT @known AS outcome;
+        SELECT @status AS status, @version AS version, @position AS position,
+               CASE WHEN @status = 1 THEN @known END AS outcome;
         RETURN;
     END
 
+    SET @version = @version + 1;
     IF @stream_no IS NULL
     BEGIN
         INSERT INTO $(schema).streams (tenant_id, stream_type, stream_id, tenant_key, type_key, stream_key, version,
@@ -256,7 +266,6 @@ BEGIN
             VALUES (@tenant_id, @stream_type, @stream_id, @tenant_key, @type_key, @stream_key, 1, @recorded, @recorded);
         SET @stream_no = SCOPE_IDENTITY();
     END
-    SET @version = @version + 1;
 
     EXEC $(schema).announce_positions;
     INSERT INTO $(schema).events (
@@ -267,8 +276,8 @@ BEGIN
         VALUES (
             @stream_no, @version, @tenant_id, @stream_type, @event_id, @event_type, @event_version, @occurred_at, @recorded,
             @valid_from, @valid_to, @actor_type, @actor_id, @source, @channel, @command_id, @idempotency_key,
-            @idempotency_bytes, @causation_id, @correlation_id, @redaction_level, @contains_secrets, 0, @data, @metadata,
-            @policy_context, @model_context, @display);
+            @idempotency_bytes, @causation_id, @correlation_id, ISNULL(@redaction_level, N'none'),
+            ISNULL(@contains_secrets, 0), 0, @data, @metadata, @policy_context, @model_context, @display);
     SET @position = SCOPE_IDENTITY();
 
     IF @request_key IS NOT NULL
@@ -277,14 +286,15 @@ BEGIN
                 stream_id, type_key, stream_key, actor_type, actor_id, channel, data, fingerprint, outcome, recorded_at)
             VALUES (
                 @tenant_id, @request_source, @request_id, @tenant_key, @source_key, @request_key, @command_id, @command_type,
-                @command_stream_type, @command_stream_id, @command_type_key, @command_stream_key, @command_actor_type,
-                @command_actor_id, @command_channel, @command_data, @fingerprint,
+                @stream_type, @stream_id, @type_key, @stream_key, @command_actor_type, @command_actor_id,
+                @command_channel, @command_data, @fingerprint,
                 @outcome + N',"first_version":' + CAST(@version AS NVARCHAR(20))
                     + N',"last_version":' + CAST(@version AS NVARCHAR(20))
                     + N',"first_position":' + CAST(@position AS NVARCHAR(20))
                     + N',"last_position":' + CAST(@position AS NVARCHAR(20)) + N'}]',
                 @recorded);
     COMMIT TRANSACTION;
+    SELECT @status AS status, @version AS version, @position AS position, NULL AS outcome;
 END
 
 
@@ -350,11 +360,14 @@ END
 procedure settled_position
     
 -- The last event's position up to which nothing can be committed any more; 0 when there is none. What it says holds for
--- statements that begin afterwards. @known is an earlier answer, or 0.
+-- statements that begin afterwards. @known is an earlier answer, or 0. A secondary has not its primary's application
+-- locks, nor has anything else that only gets what others wrote: there it is refused.
 CREATE PROCEDURE $(schema).settled_position @known BIGINT, @settled BIGINT OUTPUT AS
 BEGIN
     DECLARE @last BIGINT, @range BIGINT, @start BIGINT, @end BIGINT, @hole BIGINT, @tested BIGINT, @at BIGINT,
             @nothing NUMERIC(38, 0);
+    IF CAST(DATABASEPROPERTYEX(DB_NAME(), N'Updateability') AS NVARCHAR(128)) = N'READ_ONLY'
+        THROW 51011, N'a read-only database does not know which appends are in flight: read the log on the primary', 1;
     SELECT @last = ISNULL(MAX(global_position), 0) FROM $(schema).events;
     SET @settled = @last;
     IF @last = @known RETURN;

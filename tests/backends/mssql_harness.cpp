@@ -215,18 +215,11 @@ std::vector<RawScript> MssqlHarness::corruptions() {
 }
 
 std::unique_ptr<driver::Driver> MssqlHarness::open_unmigrated() {
-  if (alone_ == nullptr) {
-    // The suite's own migrations name tables without a schema, which come to lie in the user's own: one at a time.
-    alone_ = std::make_unique<MssqlConnection>();
-    alone_->run(
-        "EXEC sp_getapplock @Resource = N'stele conformance', @LockMode = N'Exclusive', @LockOwner = N'Session', "
-        "@LockTimeout = 600000");
-    for (const std::string& table : alone_->rows("SELECT name FROM sys.tables WHERE name LIKE 'conformance[_]%' AND "
-                                                 "schema_id = SCHEMA_ID()")) {
-      alone_->run("DROP TABLE " + table);
-    }
-  }
   return open_url(unmigrated_.url(settings));
+}
+
+std::string MssqlHarness::table_of_migration(const std::string& table) const {
+  return "$(schema)." + table;
 }
 
 void MssqlHarness::hold_write_lock(const std::function<void()>& body) {

@@ -15,13 +15,13 @@ class MssqlHarness final : public Harness {
   std::vector<RawScript> immutability_attacks() override;
   std::vector<RawScript> corruptions() override;
   std::unique_ptr<driver::Driver> open_unmigrated() override;
+  std::string table_of_migration(const std::string& table) const override;
   void hold_write_lock(const std::function<void()>& body) override;
   void skip_positions_to(Position position) override;
 
  private:
   MssqlSchema schema_;
   MssqlSchema unmigrated_;
-  std::unique_ptr<MssqlConnection> alone_;
 };
 
 }  // namespace stele::testing

@@ -4,10 +4,16 @@
 #include <set>
 #include <thread>
 
+#include "append.h"
 #include "errors.h"
+#include "log_query.h"
 #include "mssql_server.h"
 #include "odbc_values.h"
 #include "session.h"
+#include "stele/event_store.h"
+#include "stele/mssql.h"
+#include "stele/registry.h"
+#include "streams.h"
 
 namespace stele::mssql {
 namespace {
@@ -41,6 +47,7 @@ TEST(mssql_errors, the_servers_number_decides) {
            {"42000", 1222, ErrorCode::busy},
            {"42000", 3960, ErrorCode::busy},
            {"42000", 51010, ErrorCode::busy},
+           {"42000", 51011, ErrorCode::unsupported},
            {"28000", 18456, ErrorCode::cannot_connect},
            {"42000", 18456, ErrorCode::cannot_connect},
            {"08004", 4060, ErrorCode::cannot_connect},
@@ -116,6 +123,62 @@ TEST(mssql_errors, the_drivers_names_stay_out_of_messages) {
   EXPECT_EQ(without_origin("[Microsoft][ODBC Driver 18 for SQL Server][SQL Server]x [y]"), "x [y]");
   EXPECT_EQ(without_origin("[open"), "[open");
   EXPECT_EQ(without_origin(""), "");
+}
+
+// --- Servers
+
+/// The error that a check of a server throws; empty when it does not.
+std::string refusal(void (*check)(const Server&), const Server& server) {
+  try {
+    check(server);
+    return {};
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::unsupported);
+    EXPECT_FALSE(error.retryable());
+    return error.message();
+  }
+}
+
+Server usual_server() {
+  return {.babelfish = false,
+          .version = 15,
+          .edition = 3,
+          .database = "bo]oks",
+          .read_committed_snapshot = 1,
+          .delayed_durability = 0};
+}
+
+TEST(mssql_server, what_the_store_cannot_live_with_is_refused) {
+  EXPECT_EQ(refusal(expect_supported, usual_server()), "");
+  Server server = usual_server();
+  server.version = 14;
+  EXPECT_NE(refusal(expect_supported, server).find("2019"), std::string::npos);
+  for (const int azure : {5, 8}) {
+    server.edition = azure;
+    EXPECT_EQ(refusal(expect_supported, server), "");
+  }
+  server = usual_server();
+  for (const std::optional<std::int64_t> off : {std::optional<std::int64_t>(0), std::optional<std::int64_t>()}) {
+    server.read_committed_snapshot = off;
+    EXPECT_NE(refusal(expect_supported, server).find("ALTER DATABASE [bo]]oks] SET READ_COMMITTED_SNAPSHOT ON"),
+              std::string::npos);
+  }
+  server.babelfish = true;
+  server.version = 12;
+  EXPECT_EQ(refusal(expect_supported, server), "");
+}
+
+TEST(mssql_server, commits_that_do_not_wait_for_the_disk_are_refused) {
+  Server server = usual_server();
+  for (const std::optional<std::int64_t> durable :
+       {std::optional<std::int64_t>(), std::optional<std::int64_t>(0), std::optional<std::int64_t>(1)}) {
+    server.delayed_durability = durable;
+    EXPECT_EQ(refusal(expect_durable, server), "");
+  }
+  server.delayed_durability = 2;
+  EXPECT_NE(refusal(expect_durable, server).find("ALTER DATABASE [bo]]oks] SET DELAYED_DURABILITY = DISABLED"),
+            std::string::npos);
+  EXPECT_EQ(refusal(expect_supported, server), "") << "it can be read";
 }
 
 // --- Values
@@ -425,6 +488,94 @@ TEST_F(mssql_session, a_batch_of_a_script_tells_the_line_of_its_error) {
   } catch (const Error& error) {
     EXPECT_NE(error.message().find("script.sql, line 12: "), std::string::npos) << error.message();
   }
+}
+
+// --- With a store
+
+class mssql_store : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (testing::mssql_url().empty()) GTEST_SKIP() << "!! NOT tested: " << testing::no_mssql;
+    Registry registry;
+    register_driver(registry);
+    store_.emplace(EventStore::open(registry, schema_.url(), {.migrate = true}));
+    append_.streams.push_back({stream_, ExpectedVersion::any(), {event("Happened")}});
+    store_->append(append_).or_throw();
+    session_.emplace(parse_settings(Url::parse(schema_.url())));
+  }
+  static NewEvent event(const char* type) {
+    NewEvent made;
+    made.type = type;
+    return made;
+  }
+  static std::size_t events_in_log(Session& session) {
+    driver::EventPage page;
+    const LogFilter all;
+    read_log(session, {Direction::forwards, Position(0), Position(INT64_MAX), {}, &all, {100, 1 << 20}}, page);
+    return page.size();
+  }
+  std::int64_t version(Session& session) { return stream_info(session, stream_).value().version.value(); }
+
+  const MssqlSchema schema_;
+  const StreamKey stream_{"thing", "a"};
+  AppendRequest append_;
+  std::optional<EventStore> store_;
+  std::optional<Session> session_;
+};
+
+// An availability group's secondary, as Babelfish shows it: its answer goes by PostgreSQL's transactions, which take no
+// writes on a standby, or when they are told.
+TEST_F(mssql_store, the_log_is_not_read_where_nobody_knows_who_is_in_flight) {
+  EXPECT_EQ(events_in_log(*session_), 1U);
+  if (!session_->is_babelfish()) GTEST_SKIP() << "!! NOT tested: needs a database that is READ_ONLY";
+  // By another name, as a driver manager would lend the connection again.
+  Session secondary(parse_settings(Url::parse(schema_.url("application_name=secondary"))));
+  secondary.run("SELECT set_config('default_transaction_read_only', 'on', false)", "test");
+  for (const std::int64_t known : {0, 1}) {
+    secondary.known_settled = known;
+    try {
+      events_in_log(secondary);
+      ADD_FAILURE() << "the log was read";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::unsupported) << error.what();
+      EXPECT_NE(error.message().find("read the log on the primary"), std::string::npos) << error.what();
+    }
+  }
+  EXPECT_EQ(version(secondary), 1) << "streams can be read";
+  secondary.run("SELECT set_config('default_transaction_read_only', 'off', false)", "test");
+}
+
+TEST_F(mssql_store, nothing_is_appended_where_commits_do_not_wait_for_the_disk) {
+  const NewEvent happened = event("Happened");
+  const driver::PreparedAppend append{
+      std::string_view(default_tenant),
+      {{&stream_,
+        ExpectedVersion::any(),
+        {{&happened, Uuid::v7(), false, Timestamp::now(), true, nullptr, {}, {}, false}}}},
+      {},
+      {}};
+  const auto soon = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const auto refused = [](const auto& call) {
+    try {
+      call();
+      return false;
+    } catch (const Error& error) {
+      return error.code() == ErrorCode::unsupported && error.outcome() == Outcome::not_applied;
+    }
+  };
+  session_->server.delayed_durability = 2;
+  EXPECT_TRUE(refused([&] { append_one(*session_, append, soon); }));
+  EXPECT_TRUE(refused([&] { append_together(*session_, {&append, 1}); }));
+  EXPECT_EQ(version(*session_), 1);
+  session_->server.delayed_durability = 0;
+  EXPECT_EQ(append_one(*session_, append, soon).status, AppendStatus::appended);
+  EXPECT_EQ(version(*session_), 2);
+}
+
+// Babelfish has PostgreSQL's way to do the same; each connection switches it off.
+TEST_F(mssql_store, commits_wait_for_the_disk_on_babelfish_whatever_its_configuration_says) {
+  if (!session_->is_babelfish()) GTEST_SKIP() << "of Babelfish only";
+  EXPECT_NE(session_->run("SELECT current_setting('synchronous_commit')", "test").text(0, 0), "off");
 }
 
 TEST_F(mssql_session, what_cannot_be_reached_is_told_without_the_password) {

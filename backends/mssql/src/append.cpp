@@ -51,44 +51,35 @@ void add_actor(Parameters& parameters, const std::optional<Actor>& actor) {
   }
 }
 
+void add_source(Parameters& parameters, const PreparedEvent& prepared) {
+  prepared.source != nullptr ? parameters.add(Type::text, *prepared.source) : parameters.add_null(Type::text);
+  add_listed(parameters, prepared.channel);
+}
+
 /// A stream's key as UTF-8: tenant_key, type_key, stream_key.
 void add_key(Parameters& parameters, const StreamKey& key) {
   parameters.add(Type::bytes, key.tenant).add(Type::bytes, key.type).add(Type::bytes, key.id);
 }
 
-/// event_id to display, without attribute_count, in the order of the procedure's parameters and of event_values;
-/// `given` and `recorded` are added where each of them has its own.
-template <class Given, class Recorded>
-void add_event(Parameters& parameters, const PreparedEvent& prepared, const Given& given, const Recorded& recorded) {
-  const NewEvent& event = *prepared.event;
-  parameters.add(Type::uuid, prepared.event_id);
-  given();
-  parameters.add(Type::text, event.type).add(Type::int4, event.event_version).add(Type::time, prepared.occurred_at);
-  recorded();
-  parameters.add(Type::time, event.valid_from).add(Type::time, event.valid_to);
-  add_actor(parameters, event.actor);
-  prepared.source != nullptr ? parameters.add(Type::text, *prepared.source) : parameters.add_null(Type::text);
-  add_listed(parameters, prepared.channel);
+void add_idempotency(Parameters& parameters, const NewEvent& event) {
   if (event.idempotency_key) {
     parameters.add(Type::text, *event.idempotency_key).add(Type::int4, event.idempotency_key->size());
   } else {
     parameters.add_null(Type::text).add_null(Type::int4);
   }
-  parameters.add(Type::uuid, prepared.causation_id).add(Type::uuid, event.correlation_id);
-  parameters.add(Type::text, to_string(event.redaction_level)).add(Type::boolean, event.contains_secrets);
-  parameters.add(Type::long_text, json_text(event.data));
-  add_json(parameters, event.metadata);
-  add_json(parameters, event.policy_context);
-  add_json(parameters, event.model_context);
-  add_json(parameters, event.display);
 }
 
-/// request_source to fingerprint, in the order of the procedure's parameters and of command_values.
-void add_command(Parameters& parameters, const PreparedCommand& prepared) {
-  const Command& command = *prepared.command;
+/// source, request_id, source_key, request_key, command_type
+void add_command_key(Parameters& parameters, const Command& command) {
   parameters.add(Type::text, command.key.source).add(Type::text, command.key.request_id);
   parameters.add(Type::bytes, command.key.source).add(Type::bytes, command.key.request_id);
   parameters.add(Type::text, command.type);
+}
+
+/// source to fingerprint, in the order of command_values.
+void add_command(Parameters& parameters, const PreparedCommand& prepared) {
+  const Command& command = *prepared.command;
+  add_command_key(parameters, command);
   if (prepared.stream != nullptr) {
     parameters.add(Type::text, prepared.stream->type).add(Type::text, prepared.stream->id);
     parameters.add(Type::bytes, prepared.stream->type).add(Type::bytes, prepared.stream->id);
@@ -145,18 +136,21 @@ AppendResult conflict(const StreamKey& key, ExpectedVersion expected, Version ac
 // --- One event: one call of a procedure ------------------------------------------------------------------------------
 
 bool fits_procedure(const PreparedAppend& append) {
-  return append.conditions.empty() && append.streams.size() == 1 && append.streams[0].events.size() == 1 &&
-         append.streams[0].events[0].event->attributes.empty();
+  if (!append.conditions.empty() || append.streams.size() != 1) return false;
+  const PreparedStream& stream = append.streams[0];
+  if (append.command && (append.command->stream == nullptr || *append.command->stream != *stream.key)) return false;
+  return stream.events.size() == 1 && stream.events[0].event->attributes.empty();
 }
 
-std::int32_t kind_number(const ExpectedVersion& expected) {
+/// The procedure's @expected.
+std::int64_t expected_number(const ExpectedVersion& expected) {
   switch (expected.kind()) {
-    case ExpectedVersion::Kind::any: return 0;
-    case ExpectedVersion::Kind::no_stream: return 1;
-    case ExpectedVersion::Kind::stream_exists: return 2;
-    case ExpectedVersion::Kind::exactly: return 3;
+    case ExpectedVersion::Kind::any: return -1;
+    case ExpectedVersion::Kind::stream_exists: return -2;
+    case ExpectedVersion::Kind::no_stream: return 0;
+    case ExpectedVersion::Kind::exactly: break;
   }
-  return 3;
+  return expected.version().value();
 }
 
 /// What the command's outcome begins with, before the numbers.
@@ -168,38 +162,68 @@ std::string outcome_before_versions(const StreamKey& key) {
   return text;
 }
 
-/// Empty when events were found that the request may be a repetition of.
-std::optional<AppendResult> call_procedure(Session& session, const PreparedAppend& append) {
+/// In the order of the procedure, without what is NULL at the end.
+Parameters parameters_of_procedure(const Session& session, const PreparedAppend& append) {
   const PreparedStream& stream = append.streams[0];
-  const PreparedEvent& event = stream.events[0];
   const StreamKey& key = *stream.key;
+  const PreparedEvent& prepared = stream.events[0];
+  const NewEvent& event = *prepared.event;
   Parameters parameters;
   parameters.add(Type::text, key.tenant).add(Type::text, key.type).add(Type::text, key.id);
   add_key(parameters, key);
-  parameters.add(Type::text, lock_name(session, key));
-  parameters.add(Type::int4, kind_number(stream.expected)).add(Type::int8, stream.expected.version().value());
-  add_event(
-      parameters, event, [&] { parameters.add(Type::boolean, event.event_id_given); }, [] {});
-  const std::size_t answer = parameters.size();
-  parameters.add_output(Type::int4).add_output(Type::int8).add_output(Type::int8);
+  parameters.add(Type::text, lock_name(session, key)).add(Type::int8, expected_number(stream.expected));
+  parameters.add(Type::uuid, prepared.event_id).add(Type::boolean, prepared.event_id_given);
+  parameters.add(Type::text, event.type).add(Type::int4, event.event_version).add(Type::time, prepared.occurred_at);
+  parameters.add(Type::long_text, json_text(event.data));
+  add_actor(parameters, event.actor);
+  add_source(parameters, prepared);
+  parameters.add(Type::uuid, event.correlation_id).add(Type::uuid, prepared.causation_id);
+  add_json(parameters, event.metadata);
   if (append.command) {
+    const Command& command = *append.command->command;
     parameters.add(Type::uuid, append.command->command_id).add(Type::boolean, append.command->command_id_given);
-    add_command(parameters, *append.command);
-    parameters.add(Type::long_text, outcome_before_versions(key));
+    add_command_key(parameters, command);
+    parameters.add(Type::bytes, append.command->fingerprint).add(Type::long_text, outcome_before_versions(key));
+    add_actor(parameters, command.actor);
+    add_listed(parameters, command.channel);
+    add_json(parameters, command.data);
+  } else {
+    parameters.add_null(Type::uuid).add_null(Type::boolean).add_null(Type::text).add_null(Type::text);
+    parameters.add_null(Type::bytes).add_null(Type::bytes).add_null(Type::text).add_null(Type::bytes);
+    parameters.add_null(Type::long_text).add_null(Type::text).add_null(Type::text).add_null(Type::text);
+    parameters.add_null(Type::long_text);
   }
-  const Result row = session.call("append_one", parameters, Outcome::unknown);
-  const Version version(parameters.integer(answer + 1));
-  const Position position(parameters.integer(answer + 2));
-  switch (parameters.integer(answer)) {
+  if (event.redaction_level == RedactionLevel::none) {
+    parameters.add_null(Type::text);
+  } else {
+    parameters.add(Type::text, to_string(event.redaction_level));
+  }
+  event.contains_secrets ? parameters.add(Type::boolean, true) : parameters.add_null(Type::boolean);
+  add_idempotency(parameters, event);
+  parameters.add(Type::time, event.valid_from).add(Type::time, event.valid_to);
+  add_json(parameters, event.policy_context);
+  add_json(parameters, event.model_context);
+  add_json(parameters, event.display);
+  parameters.drop_last_nulls();
+  return parameters;
+}
+
+/// Empty when events were found that the request may be a repetition of.
+std::optional<AppendResult> call_procedure(Session& session, const PreparedAppend& append) {
+  const PreparedStream& stream = append.streams[0];
+  const Result answer = session.call("append_one", parameters_of_procedure(session, append), Outcome::unknown);
+  const Version version(answer.integer(0, 1));
+  switch (answer.integer(0, 0)) {
     case 0: {
+      const Position position(answer.integer(0, 2));
       AppendResult result;
-      result.streams.push_back({key, version, version, position, position});
+      result.streams.push_back({*stream.key, version, version, position, position});
       return result;
     }
-    case 1: return replayed(row.text(0, 0), append.tenant);
+    case 1: return replayed(answer.text(0, 3), append.tenant);
     case 2: return request_reused(append.command->command->key);
     case 3: return command_id_reused(append.command->command_id);
-    case 4: return conflict(key, stream.expected, version);
+    case 4: return conflict(*stream.key, stream.expected, version);
     default: return std::nullopt;
   }
 }
@@ -234,11 +258,10 @@ void in_pieces(std::size_t count, std::size_t largest, const Statement& statemen
   }
 }
 
-constexpr std::size_t rows_at_once = 32;  // Of events: 32 rows have 928 parameters, and 2,100 are the server's limit.
+constexpr std::size_t rows_at_once =
+    32;  // Of events: 32 rows have up to 896 parameters, and 2,100 are the server's limit.
 constexpr std::size_t keys_at_once = 64;
 
-constexpr std::string_view event_values =
-    "(#, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 constexpr std::string_view command_values = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 /// A stream that the appends read or write, as it is when the locks are held and as they leave it.
@@ -265,6 +288,89 @@ struct Row {
   std::int64_t version;
   Timestamp recorded_at;
 };
+
+/// A column of `events` in an INSERT of several rows. Each parameter costs time: one that would have the usual value in
+/// all of these rows is not sent.
+struct EventColumn {
+  std::string_view name;
+  void (*add)(Parameters&, const Row&);
+  bool (*is_usual)(const Row&) = [](const Row&) { return false; };
+  std::string_view usual = {};  // Empty for NULL, which a column has that is not named at all.
+};
+
+constexpr EventColumn event_column_list[] = {
+    {"stream_no", [](Parameters& p, const Row& row) { p.add(Type::int8, *row.head->stream_no); }},
+    {"stream_version", [](Parameters& p, const Row& row) { p.add(Type::int8, row.version); }},
+    {"tenant_id", [](Parameters& p, const Row& row) { p.add(Type::text, row.key->tenant); }},
+    {"stream_type", [](Parameters& p, const Row& row) { p.add(Type::text, row.key->type); }},
+    {"event_id", [](Parameters& p, const Row& row) { p.add(Type::uuid, row.event->event_id); }},
+    {"event_type", [](Parameters& p, const Row& row) { p.add(Type::text, row.event->event->type); }},
+    {"occurred_at", [](Parameters& p, const Row& row) { p.add(Type::time, row.event->occurred_at); }},
+    {"recorded_at", [](Parameters& p, const Row& row) { p.add(Type::time, row.recorded_at); }},
+    {"data", [](Parameters& p, const Row& row) { p.add(Type::long_text, json_text(row.event->event->data)); }},
+    {"event_version", [](Parameters& p, const Row& row) { p.add(Type::int4, row.event->event->event_version); },
+     [](const Row& row) { return row.event->event->event_version == 1; }, "1"},
+    {"redaction_level",
+     [](Parameters& p, const Row& row) { p.add(Type::text, to_string(row.event->event->redaction_level)); },
+     [](const Row& row) { return row.event->event->redaction_level == RedactionLevel::none; }, "N'none'"},
+    {"contains_secrets",
+     [](Parameters& p, const Row& row) { p.add(Type::boolean, row.event->event->contains_secrets); },
+     [](const Row& row) { return !row.event->event->contains_secrets; }, "0"},
+    {"attribute_count", [](Parameters& p, const Row& row) { p.add(Type::int4, row.event->event->attributes.size()); },
+     [](const Row& row) { return row.event->event->attributes.empty(); }, "0"},
+    {"command_id",
+     [](Parameters& p, const Row& row) {
+       row.append->command ? p.add(Type::uuid, row.append->command->command_id) : p.add_null(Type::uuid);
+     },
+     [](const Row& row) { return !row.append->command; }},
+    {"valid_from", [](Parameters& p, const Row& row) { p.add(Type::time, row.event->event->valid_from); },
+     [](const Row& row) { return !row.event->event->valid_from; }},
+    {"valid_to", [](Parameters& p, const Row& row) { p.add(Type::time, row.event->event->valid_to); },
+     [](const Row& row) { return !row.event->event->valid_to; }},
+    {"actor_type, actor_id", [](Parameters& p, const Row& row) { add_actor(p, row.event->event->actor); },
+     [](const Row& row) { return !row.event->event->actor; }},
+    {"source, channel", [](Parameters& p, const Row& row) { add_source(p, *row.event); },
+     [](const Row& row) { return row.event->source == nullptr && !row.event->channel; }},
+    {"idempotency_key, idempotency_bytes", [](Parameters& p, const Row& row) { add_idempotency(p, *row.event->event); },
+     [](const Row& row) { return !row.event->event->idempotency_key; }},
+    {"causation_id", [](Parameters& p, const Row& row) { p.add(Type::uuid, row.event->causation_id); },
+     [](const Row& row) { return !row.event->causation_id; }},
+    {"correlation_id", [](Parameters& p, const Row& row) { p.add(Type::uuid, row.event->event->correlation_id); },
+     [](const Row& row) { return !row.event->event->correlation_id; }},
+    {"metadata", [](Parameters& p, const Row& row) { add_json(p, row.event->event->metadata); },
+     [](const Row& row) { return !row.event->event->metadata; }},
+    {"policy_context", [](Parameters& p, const Row& row) { add_json(p, row.event->event->policy_context); },
+     [](const Row& row) { return !row.event->event->policy_context; }},
+    {"model_context", [](Parameters& p, const Row& row) { add_json(p, row.event->event->model_context); },
+     [](const Row& row) { return !row.event->event->model_context; }},
+    {"display", [](Parameters& p, const Row& row) { add_json(p, row.event->event->display); },
+     [](const Row& row) { return !row.event->event->display; }},
+};
+
+/// An INSERT of these rows. Its positions rise in their order: the server gives them in that of the ORDER BY.
+std::string insert_of_events(std::span<const Row> rows, Parameters& parameters) {
+  std::string names;
+  std::string values;
+  std::string sent;
+  std::vector<const EventColumn*> columns;
+  for (const EventColumn& column : event_column_list) {
+    const bool left_out = std::all_of(rows.begin(), rows.end(), column.is_usual);
+    if (left_out && column.usual.empty()) continue;
+    const std::string_view separator = names.empty() ? "" : ", ";
+    names.append(separator).append(column.name);
+    values.append(separator).append(left_out ? column.usual : column.name);
+    if (left_out) continue;
+    sent.append(", ").append(column.name);
+    columns.push_back(&column);
+  }
+  for (const Row& row : rows) {
+    for (const EventColumn* column : columns) column->add(parameters, row);
+  }
+  std::string row = "(#";
+  for (std::size_t i = 0; i < parameters.size() / rows.size(); ++i) row += ", ?";
+  return "INSERT INTO $(schema).events (" + names + ") SELECT " + values + " FROM (VALUES " +
+         for_rows(rows.size(), row + ")") + ") AS r (n" + sent + ") ORDER BY r.n";
+}
 
 /// A command to insert, and the events that its outcome tells of.
 struct NewCommand {
@@ -577,35 +683,9 @@ class Steps {
   void insert_events() {
     in_pieces(rows_.size(), rows_at_once, [&](std::size_t from, std::size_t size) {
       Parameters parameters;
-      for (std::size_t i = from; i < from + size; ++i) add_row(parameters, rows_[i]);
-      // ORDER BY, because the positions of one statement are given in its order.
-      session_.execute(
-          "INSERT INTO $(schema).events (stream_no, stream_version, tenant_id, stream_type, command_id, "
-          "attribute_count, event_id, event_type, event_version, occurred_at, recorded_at, valid_from, valid_to, "
-          "actor_type, actor_id, source, channel, idempotency_key, idempotency_bytes, causation_id, correlation_id, "
-          "redaction_level, contains_secrets, data, metadata, policy_context, model_context, display) "
-          "SELECT stream_no, stream_version, tenant_id, stream_type, command_id, attribute_count, event_id, "
-          "event_type, "
-          "event_version, occurred_at, recorded_at, valid_from, valid_to, actor_type, actor_id, source, channel, "
-          "idempotency_key, idempotency_bytes, causation_id, correlation_id, redaction_level, contains_secrets, data, "
-          "metadata, policy_context, model_context, display FROM (VALUES " +
-              for_rows(size, event_values) +
-              ") AS r (n, stream_no, stream_version, tenant_id, stream_type, command_id, attribute_count, event_id, "
-              "event_type, event_version, occurred_at, recorded_at, valid_from, valid_to, actor_type, actor_id, "
-              "source, "
-              "channel, idempotency_key, idempotency_bytes, causation_id, correlation_id, redaction_level, "
-              "contains_secrets, data, metadata, policy_context, model_context, display) ORDER BY r.n",
-          parameters);
+      const std::string sql = insert_of_events(std::span(rows_).subspan(from, size), parameters);
+      session_.execute(sql, parameters);
     });
-  }
-
-  static void add_row(Parameters& parameters, const Row& row) {
-    parameters.add(Type::int8, *row.head->stream_no).add(Type::int8, row.version);
-    parameters.add(Type::text, row.key->tenant).add(Type::text, row.key->type);
-    row.append->command ? parameters.add(Type::uuid, row.append->command->command_id) : parameters.add_null(Type::uuid);
-    parameters.add(Type::int4, row.event->event->attributes.size());
-    add_event(
-        parameters, *row.event, [] {}, [&] { parameters.add(Type::time, row.recorded_at); });
   }
 
   /// The positions of each stream's first and last event.
@@ -706,6 +786,7 @@ class Steps {
 }  // namespace
 
 std::vector<AppendAnswer> append_together(Session& session, std::span<const PreparedAppend> appends) {
+  expect_durable(session.server);
   Transaction transaction(session);
   std::vector<AppendAnswer> answers = Steps(session, appends).run();
   transaction.commit();
@@ -713,6 +794,7 @@ std::vector<AppendAnswer> append_together(Session& session, std::span<const Prep
 }
 
 AppendResult append_one(Session& session, const PreparedAppend& append, steady_clock::time_point deadline) {
+  expect_durable(session.server);
   for (int attempt = 1;; ++attempt) {
     try {
       if (fits_procedure(append)) {

@@ -14,6 +14,7 @@ constexpr std::int32_t busy[] = {
     10928, 10929, 40501, 49918, 49919, 49920,  // Azure: too many requests
     51010,                                     // Stele's own: an application lock was not to be had
 };
+constexpr std::int32_t unsupported[] = {51011};  // Stele's own: the log of a secondary
 constexpr std::int32_t disk_full[] = {1101, 1105, 5149, 9002, 40544};
 constexpr std::int32_t corrupt[] = {605, 824, 8928, 8939, 8966};
 constexpr std::int32_t io[] = {823, 832};
@@ -94,6 +95,7 @@ ErrorCode classify_state(std::string_view state, bool dead) {
 ErrorCode classify(const Diagnostic& diagnostic, bool dead) {
   const std::int32_t native = diagnostic.native;
   if (is_one_of(busy, native)) return ErrorCode::busy;
+  if (is_one_of(unsupported, native)) return ErrorCode::unsupported;
   if (is_one_of(rejected, native) || is_raised(native)) return ErrorCode::rejected_by_database;
   if (is_one_of(no_login, native)) return ErrorCode::cannot_connect;
   if (is_one_of(missing, native)) return ErrorCode::schema_outdated;

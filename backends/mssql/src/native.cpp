@@ -140,6 +140,10 @@ Parameters& Parameters::add_null(Type type) {
   return *this;
 }
 
+void Parameters::drop_last_nulls() noexcept {
+  while (!values_.empty() && values_.back().null && !values_.back().output) values_.pop_back();
+}
+
 Parameters& Parameters::add_output(Type type) {
   if (type == Type::long_text) wrong_type();
   values_.push_back({.type = type, .output = true, .null = true, .offset = data_.size(), .size = 0});

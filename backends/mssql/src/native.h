@@ -48,6 +48,8 @@ class Parameters {
     return value ? add(type, *value) : add_null(type);
   }
   Parameters& add_null(Type type);
+  /// Forgets the NULLs at the end: a procedure has defaults.
+  void drop_last_nulls() noexcept;
 
   /// An OUTPUT parameter of a procedure; its value is there after Session::call(). Not for long_text. Give it no value.
   Parameters& add_output(Type type);

@@ -12,14 +12,8 @@ namespace {
 
 // unixODBC looks a handle up in a list of all of them, so they are not kept without end.
 constexpr std::size_t max_prepared = 100;
-constexpr int oldest_version = 15;  // SQL Server 2019.
 constexpr std::chrono::milliseconds shortest_timeout{1};
 constexpr std::string_view schema_variable = "$(schema)";
-
-/// SERVERPROPERTY('EngineEdition') of Azure SQL Database and of Azure's managed instances: always the latest version.
-constexpr bool is_azure(std::int64_t edition) noexcept {
-  return edition == 5 || edition == 8;
-}
 
 }  // namespace
 
@@ -36,23 +30,27 @@ Session::Session(const Settings& settings)
       "SET LOCK_TIMEOUT " +
           std::to_string(lock_timeout_.count()),
       "connect");
-  const Result server =
+  const std::string of_database = " FROM sys.databases WHERE name = DB_NAME())";
+  const Result row =
       run("SELECT CAST(SERVERPROPERTY('BabelfishVersion') AS NVARCHAR(128)), "
           "CAST(PARSENAME(CAST(SERVERPROPERTY('ProductVersion') AS NVARCHAR(128)), 4) AS INT), "
-          "CAST(SERVERPROPERTY('EngineEdition') AS INT), "
-          "(SELECT CAST(is_read_committed_snapshot_on AS INT) FROM sys.databases WHERE name = DB_NAME()), DB_NAME()",
+          "CAST(SERVERPROPERTY('EngineEdition') AS INT), DB_NAME(), "
+          "(SELECT CAST(is_read_committed_snapshot_on AS INT)" +
+              of_database + ", (SELECT CAST(delayed_durability AS INT)" + of_database,
           "connect");
-  babelfish_ = !server.is_null(0, 0);
-  if (babelfish_) return;  // Its versions are its own, and its reads see committed snapshots always.
-  if (!is_azure(server.integer(0, 2)) && server.integer(0, 1) < oldest_version) {
-    throw make_error(ErrorCode::unsupported, "the server is older than SQL Server 2019");
-  }
-  if (server.is_null(0, 3) || server.integer(0, 3) == 0) {
-    throw make_error(ErrorCode::unsupported,
-                     "the database has READ_COMMITTED_SNAPSHOT switched off: readers would wait for writers, and might "
-                     "see a part of an append. Run: ALTER DATABASE " +
-                         quoted_identifier(server.text(0, 4)) +
-                         " SET READ_COMMITTED_SNAPSHOT ON WITH ROLLBACK IMMEDIATE");
+  server = {.babelfish = !row.is_null(0, 0),
+            .version = row.is_null(0, 1) ? 0 : row.integer(0, 1),
+            .edition = row.integer(0, 2),
+            .database = std::string(row.text(0, 3)),
+            .read_committed_snapshot = {},
+            .delayed_durability = {}};
+  if (!row.is_null(0, 4)) server.read_committed_snapshot = row.integer(0, 4);
+  if (!row.is_null(0, 5)) server.delayed_durability = row.integer(0, 5);
+  expect_supported(server);
+  // As SQL Server's commits wait for the disk, whatever the configuration of its PostgreSQL says.
+  if (server.babelfish) {
+    run("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+        "connect");
   }
 }
 

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "native.h"
+#include "server.h"
 #include "settings.h"
 #include "soci_session.h"
 #include "statement.h"
@@ -26,8 +27,8 @@ std::string with_schema(std::string_view sql, std::string_view quoted_schema);
 /// Connections have NOCOUNT ON, XACT_ABORT ON and the URL's LOCK_TIMEOUT: an error rolls the whole transaction back.
 class Session {
  public:
-  /// Connects, and sets what every statement relies on. Throws cannot_connect, permission_denied, or unsupported for an
-  /// old server or a database without READ_COMMITTED_SNAPSHOT.
+  /// Connects, and sets what every statement relies on. Throws cannot_connect, permission_denied, or unsupported for a
+  /// server or a database that expect_supported() refuses.
   explicit Session(const Settings& settings);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -38,7 +39,7 @@ class Session {
   /// What $(schema) stands for.
   const std::string& quoted_schema() const noexcept { return quoted_schema_; }
   std::chrono::milliseconds busy_timeout() const noexcept { return settings_.busy_timeout; }
-  bool is_babelfish() const noexcept { return babelfish_; }
+  bool is_babelfish() const noexcept { return server.babelfish; }
 
   /// Executes a statement, or several, with parameters; prepared at its first use. All results are drained, and an
   /// error in any of them is thrown. Returns the last one that has columns; NOCOUNT is on, so ask with SELECT
@@ -64,6 +65,9 @@ class Session {
   bool usable() noexcept;
   /// Whether the server still answers; without asking, whether it has not hung up.
   bool alive(bool ask) noexcept;
+
+  /// What the connection was made to.
+  Server server;
 
   /// The last answer of settled_position() on this connection: a restored database begins with new ones.
   std::int64_t known_settled = 0;
@@ -96,9 +100,8 @@ class Session {
   std::unordered_map<std::string, std::unique_ptr<Statement>, Hash, std::equal_to<>> prepared_;  // By text.
   std::unique_ptr<Statement> direct_;       // For what is not prepared.
   std::chrono::milliseconds lock_timeout_;  // The server's, now.
-  bool babelfish_ = false;
-  bool in_transaction_ = false;  // Transaction's.
-  bool in_doubt_ = false;        // Nobody knows what the server makes of the connection.
+  bool in_transaction_ = false;             // Transaction's.
+  bool in_doubt_ = false;                   // Nobody knows what the server makes of the connection.
   std::size_t bytes_per_row_ = 0;
 };
 

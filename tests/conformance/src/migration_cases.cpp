@@ -1,5 +1,6 @@
 // The schema is brought up to date, back, and never half way.
 #include <algorithm>
+#include <list>
 #include <mutex>
 
 #include "stele/migrate.h"
@@ -66,7 +67,7 @@ std::string text(const std::vector<MigrationRecord>& history) {
 /// The same database as another program would see it: one with other migrations.
 class OtherProgram final : public MigrationStore {
  public:
-  explicit OtherProgram(MigrationStore& store) : store_(store) {
+  OtherProgram(const Harness& harness, MigrationStore& store) : harness_(harness), store_(store) {
     for (const Migration& migration : store.migrations()) migrations_.push_back(migration);
   }
 
@@ -78,8 +79,13 @@ class OtherProgram final : public MigrationStore {
     migrations_.pop_back();
     return *this;
   }
-  OtherProgram& with(std::string_view title, std::string_view up, std::string_view down) {
-    migrations_.push_back({static_cast<int>(migrations_.size()) + 1, title, up, down});
+  /// A migration that makes a table, and then does what else is said.
+  OtherProgram& with_table(std::string_view title, const std::string& table, const std::string& up = "",
+                           const std::string& down = "") {
+    const std::string name = harness_.table_of_migration(table);
+    const std::string& make = scripts_.emplace_back("CREATE TABLE " + name + " (n INTEGER);" + up);
+    const std::string& drop = scripts_.emplace_back("DROP TABLE " + name + ";" + down);
+    migrations_.push_back({static_cast<int>(migrations_.size()) + 1, title, make, drop});
     return *this;
   }
 
@@ -89,8 +95,10 @@ class OtherProgram final : public MigrationStore {
   std::string dump_schema() override { return store_.dump_schema(); }
 
  private:
+  const Harness& harness_;
   MigrationStore& store_;
   std::vector<Migration> migrations_;
+  std::list<std::string> scripts_;  // Migrations look at them.
 };
 
 /// What no call may have changed.
@@ -265,9 +273,8 @@ void steps_and_to_bound_the_way(Harness& harness) {
   const std::unique_ptr<Driver> driver = harness.open_unmigrated();
   MigrationStore& store = store_of(*driver);
   // So that there is a way to go, however many the backend has.
-  OtherProgram program(store);
-  program.with("probe_a", "CREATE TABLE conformance_probe_a (n INTEGER);", "DROP TABLE conformance_probe_a;")
-      .with("probe_b", "CREATE TABLE conformance_probe_b (n INTEGER);", "DROP TABLE conformance_probe_b;");
+  OtherProgram program(harness, store);
+  program.with_table("probe_a", "conformance_probe_a").with_table("probe_b", "conformance_probe_b");
   Migrator migrator(program);
   const int latest = latest_of(program);
   EXPECT_EQ(numbers_of(migrator.up(only(2))), range(1, 2));
@@ -308,7 +315,7 @@ void an_edited_migration_is_noticed(Harness& harness) {
   MigrationStore& store = store_of(*driver);
   Migrator(store).up();
   const std::string edited_script = std::string(store.migrations()[0].up) + "\n-- edited\n";
-  OtherProgram edited(store);
+  OtherProgram edited(harness, store);
   edited.edit(1, edited_script);
   Migrator migrator(edited);
   EXPECT_EQ(to_string(migrator.status().migrations.at(0).state), "modified");
@@ -323,7 +330,7 @@ void line_ends_are_no_edit(Harness& harness) {
   Migrator(store).up();
   std::string windows = "\xEF\xBB\xBF";
   for (const char c : store.migrations()[0].up) windows += c == '\n' ? "\r\n" : std::string(1, c);
-  OtherProgram checked_out(store);
+  OtherProgram checked_out(harness, store);
   checked_out.edit(1, windows);
   EXPECT_NO_THROW(Migrator(checked_out).require_current());
 }
@@ -331,8 +338,8 @@ void line_ends_are_no_edit(Harness& harness) {
 void a_newer_database_is_noticed(Harness& harness) {
   const std::unique_ptr<Driver> driver = harness.open_unmigrated();
   MigrationStore& store = store_of(*driver);
-  OtherProgram newer(store);
-  newer.with("from_the_future", "CREATE TABLE conformance_probe (n INTEGER);", "DROP TABLE conformance_probe;");
+  OtherProgram newer(harness, store);
+  newer.with_table("from_the_future", "conformance_probe");
   Migrator(newer).up();
   Migrator migrator(store);
   const MigrationStatus status = migrator.status();
@@ -348,28 +355,27 @@ void an_outdated_database_is_noticed(Harness& harness) {
   const std::unique_ptr<Driver> driver = harness.open_unmigrated();
   MigrationStore& store = store_of(*driver);
   Migrator(store).up();
-  OtherProgram newer(store);
-  newer.with("from_the_future", "CREATE TABLE conformance_probe (n INTEGER);", "DROP TABLE conformance_probe;");
+  OtherProgram newer(harness, store);
+  newer.with_table("from_the_future", "conformance_probe");
   expect_unchanged(store, ErrorCode::schema_outdated, "migrat", [&] { Migrator(newer).require_current(); });
 }
 
 void a_failed_migration_leaves_nothing(Harness& harness) {
   const std::unique_ptr<Driver> driver = harness.open_unmigrated();
   MigrationStore& store = store_of(*driver);
-  OtherProgram broken(store);
-  broken.with("works", "CREATE TABLE conformance_probe (n INTEGER);", "DROP TABLE conformance_probe;")
-      .with("broken", "CREATE TABLE conformance_half (n INTEGER);\n\nINSERT INTO no_such_table VALUES (1);\n",
-            "DROP TABLE conformance_half;\n\nDROP TABLE no_such_table;\n");
+  OtherProgram broken(harness, store);
+  broken.with_table("works", "conformance_probe")
+      .with_table("broken", "conformance_half", "\n\nINSERT INTO no_such_table VALUES (1);\n",
+                  "\n\nDROP TABLE no_such_table;\n");
   Migrator migrator(broken);
   const int broken_number = latest_of(broken);
   expect_error(ErrorCode::migration_failed, "line 3", [&] { migrator.up(); });
   EXPECT_EQ(migrator.status().current, broken_number - 1) << "the steps before the failed one stay";
   expect_unchanged(store, ErrorCode::migration_failed, "broken", [&] { migrator.up(); });
   // A mended script goes on from there.
-  OtherProgram mended(store);
-  mended.with("works", "CREATE TABLE conformance_probe (n INTEGER);", "DROP TABLE conformance_probe;")
-      .with("broken", "CREATE TABLE conformance_half (n INTEGER);",
-            "DROP TABLE conformance_half;\n\nDROP TABLE no_such_table;\n");
+  OtherProgram mended(harness, store);
+  mended.with_table("works", "conformance_probe")
+      .with_table("broken", "conformance_half", "", "\n\nDROP TABLE no_such_table;\n");
   EXPECT_EQ(numbers_of(Migrator(mended).up()), range(broken_number, broken_number));
   expect_unchanged(store, ErrorCode::migration_failed, "line 3", [&] { Migrator(mended).down(destructive()); });
 }
