@@ -15,12 +15,12 @@ installed = [path for path in pathlib.Path(prefix).rglob("*") if path.is_file()]
 names = {path.relative_to(prefix).as_posix() for path in installed}
 faults = [f"{name} was not installed" for name in
           ("include/stele/stele.h", "include/stele/backends.h", "include/stele/driver/driver.h",
-           "include/stele/testing/conformance.h", *[f"include/stele/{backend}.h" for backend in backends]) if name not in names]
+           "include/stele/soci.h", "include/stele/testing/conformance.h", *[f"include/stele/{backend}.h" for backend in backends]) if name not in names]
 for path in installed:
     if path.suffix in (".cmake", ".h"):
         text = path.read_text(encoding="utf-8")
         faults += [f"{path.name} names {place}" for place in (build, source) if place + "/" in text]
-    if "soci" in path.name and path.suffix == ".h":
+    if "stele_soci" in path.as_posix() and path.suffix == ".h":
         faults.append(f"{path.name} is private and was installed")
 if not backends:
     faults.append("was told of no backend")

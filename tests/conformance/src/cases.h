@@ -39,6 +39,12 @@ std::span<const Case> migration_cases();
 std::span<const Case> lifecycle_cases();
 std::span<const Case> verify_cases();
 std::span<const Case> driver_contract_cases();
+std::span<const Case> aggregate_cases();
+std::span<const Case> subscription_cases();
+std::span<const Case> upcaster_cases();
 std::span<const Case> model_cases();
+std::span<const Case> snapshot_cases();
+std::span<const Case> checkpoint_cases();
+std::span<const Case> projection_cases();
 
 }  // namespace stele::testing

@@ -1,0 +1,73 @@
+#include "projection_effects.h"
+
+#include "stele/driver/driver.h"
+#include "stele/soci.h"
+
+namespace stele::testing {
+namespace {
+
+std::string table(const std::string& name, const ProjectionContext& context) {
+  return name + "_" + std::to_string(context.generation());
+}
+
+Position checkpoint(EventStore& store, const std::string& name) {
+  const auto state = store.driver().find_projection({name, ""});
+  return state ? state->checkpoints.at(0).position : Position(0);
+}
+
+}  // namespace
+
+void SumsProjection::create(ProjectionContext& context) {
+  sql(context) << "CREATE TABLE IF NOT EXISTS " + table(name_, context) +
+                      " (stream text PRIMARY KEY, events bigint NOT NULL, positions bigint NOT NULL)";
+}
+
+void SumsProjection::apply(const RecordedEvent& event, ProjectionContext& context) {
+  const std::string of = table(name_, context);
+  const std::string stream = event.stream.type + "/" + event.stream.id;
+  const auto position = static_cast<long long>(event.position.value());
+  sql(context) << "INSERT INTO " + of +
+                      " (stream, events, positions) VALUES (:stream, 1, :position) ON CONFLICT (stream) DO UPDATE SET "
+                      "events = " +
+                      of + ".events + 1, positions = " + of + ".positions + excluded.positions",
+      soci::use(stream, "stream"), soci::use(position, "position");
+  if (applying) applying();
+}
+
+void SumsProjection::drop(ProjectionContext& context) {
+  sql(context) << "DROP TABLE IF EXISTS " + table(name_, context);
+}
+
+// The transaction on a database with one writer keeps the projection out; elsewhere the checkpoint says whether it
+// moved meanwhile.
+SumsState read_sums(EventStore& store, const std::string& name) {
+  while (true) {
+    SumsState state;
+    state.checkpoint = checkpoint(store, name);
+    if (state.checkpoint == Position(0)) return state;
+    {
+      const auto transaction = store.driver().begin_read_model();
+      std::string stream;
+      long long events = 0;
+      long long positions = 0;
+      soci::statement query = (sql(*transaction).prepare << "SELECT stream, events, positions FROM " + name + "_1",
+                               soci::into(stream), soci::into(events), soci::into(positions));
+      query.execute();
+      while (query.fetch()) state.sums[stream] = {events, positions};
+    }
+    if (checkpoint(store, name) == state.checkpoint) return state;
+  }
+}
+
+StreamSums computed_sums(EventStore& store, Position up_to) {
+  StreamSums sums;
+  for (const RecordedEvent& event : store.read_log()) {
+    if (event.position > up_to) break;
+    StreamSum& sum = sums[event.stream.type + "/" + event.stream.id];
+    ++sum.events;
+    sum.positions += event.position.value();
+  }
+  return sums;
+}
+
+}  // namespace stele::testing
