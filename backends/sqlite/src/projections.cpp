@@ -75,7 +75,8 @@ void add_checkpoints(Session& session, const ProjectionKey& key, std::int32_t ge
     const Use insert = session.use(
         "INSERT INTO projection_offsets (projection_name, tenant_id, generation, part, updated_at) "
         "VALUES (?1, ?2, ?3, ?4, ?5)");
-    bind(*insert, PartKey{key, generation, part});
+    const PartKey part_key{key, generation, part};  // Its text has to be there until the step.
+    bind(*insert, part_key);
     insert->bind(5, Timestamp::now());
     insert->step();
   }
