@@ -1,4 +1,4 @@
-// What main registers. Names are workload/side: floor (bare sqlite3 or libpq), store (Stele) or soci.
+// What main registers. Names are workload/side: floor (bare sqlite3, libpq or ODBC), store (Stele) or soci.
 #pragma once
 
 #include <cstddef>
@@ -34,6 +34,11 @@ void finish_projection_benchmarks();
 void register_postgres_benchmarks(const Scale& scale);
 /// Drops what they shared.
 void finish_postgres_benchmarks();
+
+/// On the server of STELE_BENCH_MSSQL_URL or STELE_TEST_MSSQL_URL; nothing when neither names one.
+void register_mssql_benchmarks(const Scale& scale);
+/// Drops what they shared.
+void finish_mssql_benchmarks();
 
 /// Makes a store with `events` events at this URL, ten a stream, and leaves it there.
 void generate_store(const std::string& url, std::size_t events);

@@ -109,6 +109,9 @@ int main(int argc, char** argv) {
       fill_or_project(options, stele::bench::store_url(options.database));
       return 0;
     }
+#ifdef STELE_WITH_MSSQL
+    stele::bench::register_mssql_benchmarks(options.scale);
+#endif
     stele::bench::register_append_benchmarks(options.scale);
     stele::bench::register_read_benchmarks(options.scale);
     stele::bench::register_aggregate_benchmarks(options.scale);
@@ -120,6 +123,9 @@ int main(int argc, char** argv) {
     stele::bench::finish_projection_benchmarks();
 #ifdef STELE_WITH_POSTGRES
     stele::bench::finish_postgres_benchmarks();
+#endif
+#ifdef STELE_WITH_MSSQL
+    stele::bench::finish_mssql_benchmarks();
 #endif
   } catch (const std::exception& error) {
     std::fprintf(stderr, "stele_bench: %s\n", error.what());

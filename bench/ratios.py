@@ -19,6 +19,7 @@ EXPORT_LIMIT = 64 * MIB
 EXPORT_GROWTH_LIMIT = 8 * MIB
 PROJECTION_TARGET = 0.50
 SERVER_URL = "STELE_TEST_POSTGRES_URL"
+MSSQL_URLS = ("STELE_BENCH_MSSQL_URL", "STELE_TEST_MSSQL_URL")
 WITH_POSTGRES = pathlib.Path(__file__).resolve().parent.parent / "scripts" / "with_postgres.sh"
 
 
@@ -41,6 +42,7 @@ class Bench:
         if build_type is None or build_type.group(1) not in ("Release", "RelWithDebInfo"):
             raise SystemExit("bench: only an optimised build has anything to say; use the preset 'release'")
         self.has_postgres = re.search(r"^STELE_POSTGRES:BOOL=(ON|TRUE|1)$", cache, re.MULTILINE) is not None
+        self.has_mssql = re.search(r"^STELE_MSSQL:BOOL=(ON|TRUE|1)$", cache, re.MULTILINE) is not None
         self.context = {}
 
     def run(self, pattern, repetitions, fsync_delay_us=0, interleave=True, slow_server=False):
@@ -332,6 +334,23 @@ def measure_postgres(bench, table):
                   (large_peak - small_peak) / MIB, EXPORT_GROWTH_LIMIT / MIB, "MiB")
 
 
+def measure_mssql(bench, table):
+    repetitions = 5 if bench.quick else 15
+    workloads = (("append_1", "append 1 event"), ("append_100", "append 100 in a batch"),
+                 ("append_8_threads", "8 threads, 1 event each"), ("read_stream_1000", "read a stream of 1,000"),
+                 ("read_log", "read the whole log, 20 k events"))
+    for workload, title in workloads:
+        runs = bench.run(f"mssql_{workload}", repetitions)
+        if table.judged and bench.context.get("mssql_babelfish"):
+            table.judged = False
+            print(f"\nbench: THE SERVER IS BABELFISH {bench.context['mssql_babelfish']}: what follows says nothing about "
+                  "SQL Server, and decides nothing\n", file=sys.stderr, flush=True)
+        table.ratio(title, runs[f"mssql_{workload}/floor"], runs[f"mssql_{workload}/store"], 0.80)
+        if workload != "append_8_threads":
+            table.cpu_ratio("  processor time of the client alone", runs[f"mssql_{workload}/floor"],
+                            runs[f"mssql_{workload}/store"])
+
+
 def can_start_postgres():
     """Whether scripts/with_postgres.sh finds a server's programs."""
     return any(pathlib.Path("/usr/lib/postgresql").glob("1[5-8]/bin/initdb"))
@@ -368,22 +387,35 @@ def run_postgres(bench, arguments, margin):
     return subprocess.run(again, check=False).returncode == 0
 
 
+def run_mssql(bench, margin):
+    """As run_table(), where there is a server."""
+    if not bench.has_mssql:
+        return True
+    if not any(os.environ.get(name) for name in MSSQL_URLS):
+        print(f"\nbench: SQL SERVER WAS NOT MEASURED: neither {' nor '.join(MSSQL_URLS)} names a server\n", file=sys.stderr,
+              flush=True)
+        return True
+    return run_table(bench, "SQL Server", measure_mssql, margin)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="bench/run.sh", description=__doc__)
     parser.add_argument("build_dir", type=pathlib.Path, help="where an optimised build lies")
     parser.add_argument("--quick", action="store_true", help="less work, a wider margin; under five minutes")
     parser.add_argument("--margin", type=float, help="how far below its target a ratio may lie (0.05, and 0.10 with --quick)")
     parser.add_argument("--largest", type=int, default=1_000_000, help="events in the log where the growth ends (%(default)s)")
-    parser.add_argument("--backend", choices=("sqlite", "postgres"), help="only this one")
+    parser.add_argument("--backend", choices=("sqlite", "postgres", "mssql"), help="only this one")
     arguments = parser.parse_args()
 
     bench = Bench(arguments.build_dir, arguments.quick, arguments.largest)
     margin = arguments.margin if arguments.margin is not None else 0.10 if arguments.quick else 0.05
     good = True
-    if arguments.backend != "postgres":
+    if arguments.backend in (None, "sqlite"):
         good = run_table(bench, "SQLite", measure, margin)
-    if arguments.backend != "sqlite":
+    if arguments.backend in (None, "postgres"):
         good = run_postgres(bench, arguments, margin) and good
+    if arguments.backend in (None, "mssql"):
+        good = run_mssql(bench, margin) and good
     return 0 if good else 1
 
 

@@ -16,6 +16,7 @@ using namespace stele::cli;
 constexpr const char* footer =
     R"(URL: --url, else the environment variable STELE_URL, else `url = ...` in ~/.config/stele/config. For example
   sqlite:books.db   sqlite:///var/lib/app/books.db   postgresql://app@db.example.org/app?schema=books
+  mssql://app@db.example.org/app?schema=books
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 conflict, 4 not found, 5 schema not up to date, 6 cannot connect,
   7 busy or timed out, 8 integrity violation)";

@@ -35,7 +35,7 @@ with_servers() {
 
 say_what_is_not_tested() {
   if [ -z "${STELE_TEST_MSSQL_URL:-}" ]; then
-    echo "!! SQL Server was NOT tested: there is no such backend yet"
+    echo "!! SQL Server was NOT tested: STELE_TEST_MSSQL_URL names no server"
   fi
 }
 
@@ -54,8 +54,7 @@ for step in "${steps[@]}"; do
       build asan
       echo "== Testing under AddressSanitizer and UndefinedBehaviorSanitizer"
       # What packaging tests is the same for every build.
-      ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0" \
-        UBSAN_OPTIONS=print_stacktrace=1 STELE_CONFORMANCE_QUICK=1 \
+      ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 STELE_CONFORMANCE_QUICK=1 \
         with_servers ctest --preset asan -j "$jobs" -LE slow -E '^packaging/'
       ;;
     tsan)

@@ -1,5 +1,8 @@
 #include "stele/backends.h"
 
+#ifdef STELE_WITH_MSSQL
+#include "stele/mssql.h"
+#endif
 #ifdef STELE_WITH_POSTGRES
 #include "stele/postgres.h"
 #endif
@@ -14,6 +17,9 @@ const Registry& default_registry() {
     sqlite::register_driver(all);
 #ifdef STELE_WITH_POSTGRES
     postgres::register_driver(all);
+#endif
+#ifdef STELE_WITH_MSSQL
+    mssql::register_driver(all);
 #endif
     return all;
   }();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "hex_digit.h"
 #include "nearest_name.h"
 #include "stele/error.h"
 #include "utf8.h"
@@ -24,13 +25,6 @@ bool is_digit(char c) noexcept {
   return c >= '0' && c <= '9';
 }
 
-int hex_value(char c) noexcept {
-  if (is_digit(c)) return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 /// `part` is named in messages; its text is not, because it may be a password.
 std::string decode(std::string_view text, std::string_view part) {
   std::string decoded;
@@ -40,8 +34,8 @@ std::string decode(std::string_view text, std::string_view part) {
       decoded += text[i];
       continue;
     }
-    const int high = i + 1 < text.size() ? hex_value(text[i + 1]) : -1;
-    const int low = i + 2 < text.size() ? hex_value(text[i + 2]) : -1;
+    const int high = i + 1 < text.size() ? detail::hex_digit(text[i + 1]) : -1;
+    const int low = i + 2 < text.size() ? detail::hex_digit(text[i + 2]) : -1;
     if (high < 0 || low < 0)
       refuse("% in its " + std::string(part) + " is not followed by two hexadecimal digits (write %25 for %)");
     decoded += static_cast<char>(high * 16 + low);

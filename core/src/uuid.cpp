@@ -9,6 +9,7 @@
 #include <mutex>
 #include <utility>
 
+#include "hex_digit.h"
 #include "stele/error.h"
 #include "uuid_v7.h"
 
@@ -66,13 +67,6 @@ constinit Generator generator;
 
 constexpr std::string_view hex_digits = "0123456789abcdef";
 
-int hex_value(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 constexpr bool dash_before(std::size_t byte) noexcept {
   return byte == 4 || byte == 6 || byte == 8 || byte == 10;
 }
@@ -93,8 +87,8 @@ std::optional<Uuid> Uuid::parse(std::string_view text) noexcept {
   std::size_t at = 0;
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     if (dash_before(i) && text[at++] != '-') return std::nullopt;
-    const int high = hex_value(text[at]);
-    const int low = hex_value(text[at + 1]);
+    const int high = detail::hex_digit(text[at]);
+    const int low = detail::hex_digit(text[at + 1]);
     if (high < 0 || low < 0) return std::nullopt;
     bytes[i] = static_cast<std::uint8_t>(high << 4 | low);
     at += 2;

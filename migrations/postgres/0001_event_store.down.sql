@@ -3,6 +3,8 @@ DROP VIEW event_log;
 DROP FUNCTION grant_roles(text, text, text);
 DROP FUNCTION append_locks(text[], text[], boolean[]);
 DROP FUNCTION append;
+DROP FUNCTION stream_outcome(text, text, bigint, integer, bigint, bigint);
+DROP FUNCTION as_expected(smallint, bigint, bigint);
 DROP TYPE append_answer;
 DROP FUNCTION settled_position();
 DROP TABLE event_attributes, events, commands, streams;

@@ -157,10 +157,17 @@ DECLARE
     answer append_answer;
     known record;
     one record;
+    one_stream CONSTANT boolean := streams_count = 1 AND cardinality(stream_types) = 1 AND events_in[1] > 0;
+    moved boolean := false;
     stream_numbers bigint[];
+    base_versions bigint[];
+    before_first bigint[];  -- Of each stream's versions: what to add to an event's place in the append.
+    head_no bigint;
+    head_version bigint;
+    head_recorded timestamptz;
     recorded timestamptz;
     positions bigint[];
-    new_stream_no bigint;
+    command_outcome jsonb;
     new_command_no bigint;
     done integer := 0;
     ignored text;  -- Assigning is cheaper than PERFORM: it does not start an executor.
@@ -193,7 +200,7 @@ BEGIN
     END IF;
 
     -- The streams' locks, in one order for everybody: exclusive for those that are written, shared for those that are checked.
-    IF cardinality(stream_types) = 1 AND streams_count = 1 AND events_in[1] > 0 THEN
+    IF one_stream THEN
         ignored := pg_advisory_xact_lock(append_lock('streams', concat_ws(chr(31), tenant, stream_types[1], stream_ids[1])));
     ELSE
         FOR one IN
@@ -208,116 +215,158 @@ BEGIN
             END IF;
         END LOOP;
     END IF;
-    SELECT array_agg(h.stream_no ORDER BY s.i), array_agg(coalesce(h.version, 0) ORDER BY s.i),
-           greatest(clock_timestamp(), max(h.last_recorded_at) FILTER (WHERE s.events > 0))
-        INTO stream_numbers, answer.base_versions, recorded
-        FROM unnest(stream_types, stream_ids, events_in) WITH ORDINALITY AS s (type, id, events, i)
-        LEFT JOIN LATERAL (
-            SELECT h.stream_no, h.version, h.last_recorded_at FROM streams AS h
-            WHERE h.tenant_id = tenant AND h.stream_type = s.type AND h.stream_id = s.id
-            OFFSET 0
-        ) AS h ON true;
 
-    -- 2. Event ids and idempotency keys that are there already: the caller reads them and decides.
-    IF cardinality(given_ids) > 0 THEN
-        IF EXISTS (SELECT FROM unnest(given_ids) AS g (id) JOIN LATERAL (
-                       SELECT FROM events AS e WHERE e.event_id = g.id OFFSET 0) AS e ON true) THEN
-            answer.status := 'found';
-            RETURN answer;
-        END IF;
+    -- One stream, and no events that could be there already: the statement that finds the head as expected moves it, too.
+    -- One that does not find it says nothing; what is there is looked at below.
+    IF one_stream AND expected_kinds[1] <> 1 AND cardinality(given_ids) = 0
+        AND cardinality(array_remove(keys, NULL)) = 0 THEN
+        UPDATE streams AS h SET version = h.version + events_in[1],
+                                last_recorded_at = greatest(clock_timestamp(), h.last_recorded_at)
+            WHERE h.tenant_id = tenant AND h.stream_type = stream_types[1] AND h.stream_id = stream_ids[1]
+                AND as_expected(expected_kinds[1], expected_versions[1], h.version)
+            RETURNING ARRAY[h.stream_no], ARRAY[h.version - events_in[1]], h.last_recorded_at
+            INTO stream_numbers, base_versions, recorded;
+        moved := FOUND;
     END IF;
-    IF cardinality(array_remove(keys, NULL)) > 0 THEN
-        IF EXISTS (SELECT FROM unnest(in_streams, keys) AS k (stream, key) JOIN LATERAL (
-                       SELECT FROM events AS e WHERE e.stream_no = stream_numbers[k.stream] AND e.idempotency_key = k.key
-                       OFFSET 0) AS e ON true
-                   WHERE k.key IS NOT NULL) THEN
-            answer.status := 'found';
+    IF NOT moved THEN
+        recorded := clock_timestamp();
+        FOR i IN 1 .. coalesce(cardinality(stream_types), 0) LOOP
+            SELECT h.stream_no, h.version, h.last_recorded_at INTO head_no, head_version, head_recorded FROM streams AS h
+                WHERE h.tenant_id = tenant AND h.stream_type = stream_types[i] AND h.stream_id = stream_ids[i];
+            stream_numbers[i] := head_no;
+            base_versions[i] := coalesce(head_version, 0);
+            IF events_in[i] > 0 THEN
+                recorded := greatest(recorded, head_recorded);
+            END IF;
+        END LOOP;
+
+        -- 2. Event ids and idempotency keys that are there already: the caller reads them and decides.
+        IF cardinality(given_ids) > 0 THEN
+            IF EXISTS (SELECT FROM unnest(given_ids) AS g (id) JOIN LATERAL (
+                           SELECT FROM events AS e WHERE e.event_id = g.id OFFSET 0) AS e ON true) THEN
+                answer.status := 'found';
+            END IF;
+        END IF;
+        IF cardinality(array_remove(keys, NULL)) > 0 THEN
+            IF EXISTS (SELECT FROM unnest(in_streams, keys) AS k (stream, key) JOIN LATERAL (
+                           SELECT FROM events AS e WHERE e.stream_no = stream_numbers[k.stream] AND e.idempotency_key = k.key
+                           OFFSET 0) AS e ON true
+                       WHERE k.key IS NOT NULL) THEN
+                answer.status := 'found';
+            END IF;
+        END IF;
+        IF answer.status = 'found' THEN
+            answer.base_versions := base_versions;
             RETURN answer;
         END IF;
+
+        -- 3. Expected versions.
+        FOR i IN 1 .. coalesce(cardinality(stream_types), 0) LOOP
+            IF NOT as_expected(expected_kinds[i], expected_versions[i], base_versions[i]) THEN
+                answer.status := 'conflict';
+                answer.conflict_index := i;
+                answer.actual_version := base_versions[i];
+                RETURN answer;
+            END IF;
+        END LOOP;
     END IF;
 
-    -- 3. Expected versions.
-    FOR i IN 1 .. coalesce(cardinality(stream_types), 0) LOOP
-        IF NOT (CASE expected_kinds[i]
-                WHEN 0 THEN true
-                WHEN 1 THEN answer.base_versions[i] = 0
-                WHEN 2 THEN answer.base_versions[i] > 0
-                ELSE answer.base_versions[i] = expected_versions[i] END) THEN
-            answer.status := 'conflict';
-            answer.conflict_index := i;
-            answer.actual_version := answer.base_versions[i];
-            RETURN answer;
-        END IF;
-    END LOOP;
-
-    -- 4. Everything is written. First the positions; see above.
-    answer.status := 'appended';
-    answer.first_positions := array_fill(0::bigint, ARRAY[streams_count]);
-    answer.last_positions := answer.first_positions;
+    -- 4. Nothing is left to check or to wait for. The positions; see above.
     IF cardinality(ids) > 0 THEN
         ignored := pg_advisory_xact_lock_shared(lock_class('events'), 0);
-        FOR i IN 1 .. cardinality(ids) LOOP
-            positions[i] := nextval('events_global_position_seq');
-        END LOOP;
+        IF cardinality(ids) = 1 THEN
+            positions := ARRAY[nextval('events_global_position_seq')];
+        ELSE
+            positions := ARRAY(SELECT nextval('events_global_position_seq') FROM generate_series(1, cardinality(ids)));
+        END IF;
         ignored := pg_advisory_xact_lock_shared(lock_class('events_global_position_seq'),
                                                 (positions[1] & 2147483647)::integer);
     END IF;
-    FOR i IN 1 .. streams_count LOOP
-        CONTINUE WHEN events_in[i] = 0;
-        answer.first_positions[i] := positions[done + 1];
-        done := done + events_in[i];
-        answer.last_positions[i] := positions[done];
-        IF stream_numbers[i] IS NULL THEN
-            INSERT INTO streams (tenant_id, stream_type, stream_id, version, created_at, last_recorded_at)
-                VALUES (tenant, stream_types[i], stream_ids[i], events_in[i], recorded, recorded)
-                RETURNING stream_no INTO new_stream_no;
-            stream_numbers[i] := new_stream_no;
-        ELSE
-            UPDATE streams SET version = version + events_in[i], last_recorded_at = recorded
-                WHERE stream_no = stream_numbers[i];
-        END IF;
-    END LOOP;
+
+    -- 5. Everything is written.
+    answer.status := 'appended';
+    answer.base_versions := base_versions;
+    IF moved THEN
+        answer.first_positions := positions[1:1];
+        answer.last_positions := ARRAY[positions[events_in[1]]];
+        before_first := base_versions;
+    ELSE
+        answer.first_positions := array_fill(0::bigint, ARRAY[streams_count]);
+        answer.last_positions := answer.first_positions;
+        FOR i IN 1 .. streams_count LOOP
+            CONTINUE WHEN events_in[i] = 0;
+            before_first[i] := base_versions[i] - done;
+            answer.first_positions[i] := positions[done + 1];
+            done := done + events_in[i];
+            answer.last_positions[i] := positions[done];
+            IF stream_numbers[i] IS NULL THEN
+                INSERT INTO streams (tenant_id, stream_type, stream_id, version, created_at, last_recorded_at)
+                    VALUES (tenant, stream_types[i], stream_ids[i], events_in[i], recorded, recorded)
+                    RETURNING stream_no INTO head_no;
+                stream_numbers[i] := head_no;
+            ELSE
+                UPDATE streams SET version = version + events_in[i], last_recorded_at = recorded
+                    WHERE stream_no = stream_numbers[i];
+            END IF;
+        END LOOP;
+    END IF;
 
     IF request IS NOT NULL THEN
+        IF moved THEN
+            command_outcome := jsonb_build_array(stream_outcome(stream_types[1], stream_ids[1], base_versions[1], events_in[1],
+                                                                answer.first_positions[1], answer.last_positions[1]));
+        ELSE
+            command_outcome := (SELECT coalesce(jsonb_agg(stream_outcome(stream_types[i], stream_ids[i], base_versions[i],
+                                                                         events_in[i], answer.first_positions[i],
+                                                                         answer.last_positions[i]) ORDER BY i), '[]')
+                                FROM generate_series(1, streams_count) AS i);
+        END IF;
         INSERT INTO commands (tenant_id, source, request_id, command_id, command_type, stream_type, stream_id, actor_type,
                               actor_id, channel, data, fingerprint, outcome, recorded_at)
             VALUES (tenant, request_source, request, new_command_id, new_command_type, command_stream_type,
                     command_stream_id, command_actor_type, command_actor_id, command_channel, command_data::jsonb,
-                    new_fingerprint,
-                    (SELECT coalesce(jsonb_agg(jsonb_build_object(
-                                'type', stream_types[i], 'id', stream_ids[i],
-                                'first_version', answer.base_versions[i] + 1,
-                                'last_version', answer.base_versions[i] + events_in[i],
-                                'first_position', answer.first_positions[i],
-                                'last_position', answer.last_positions[i]) ORDER BY i), '[]')
-                     FROM generate_series(1, streams_count) AS i),
-                    recorded)
+                    new_fingerprint, command_outcome, recorded)
             RETURNING command_no INTO new_command_no;
     END IF;
 
-    IF cardinality(ids) > 0 THEN
-        INSERT INTO events (global_position, stream_no, stream_version, tenant_id, stream_type, event_id, event_type,
-                            event_version, occurred_at, recorded_at, valid_from, valid_to, actor_type, actor_id, source,
-                            channel, command_no, idempotency_key, causation_id, correlation_id, redaction_level,
-                            contains_secrets, attribute_count, data, metadata, policy_context, model_context, display)
+    IF cardinality(ids) = 1 THEN
+        INSERT INTO events
+            (global_position, stream_no, stream_version, tenant_id, stream_type, event_id, event_type, event_version,
+             occurred_at, recorded_at, valid_from, valid_to, actor_type, actor_id, source, channel, command_no,
+             idempotency_key, causation_id, correlation_id, redaction_level, contains_secrets, attribute_count, data,
+             metadata, policy_context, model_context, display)
             OVERRIDING SYSTEM VALUE
-            SELECT e.position, stream_numbers[e.stream],
-                   answer.base_versions[e.stream] + row_number() OVER (PARTITION BY e.stream ORDER BY e.position),
-                   tenant, stream_types[e.stream], e.id, e.type, e.version, e.occurred, recorded, e.valid_from, e.valid_to,
-                   e.actor_type, e.actor_id, e.source, e.channel, new_command_no, e.key, e.causation, e.correlation,
-                   e.redaction, e.secret, e.attributes, e.data::jsonb, e.metadata::jsonb, e.policy_context::jsonb,
-                   e.model_context::jsonb, e.display::jsonb
-            FROM unnest(positions, in_streams, ids, types, versions, occurred, valid_froms, valid_tos, actor_types,
-                        actor_ids, sources, channels, keys, causations, correlations, redactions, secrets,
-                        attribute_counts, datas, metadatas, policy_contexts, model_contexts, displays)
-                AS e (position, stream, id, type, version, occurred, valid_from, valid_to, actor_type, actor_id, source,
-                      channel, key, causation, correlation, redaction, secret, attributes, data, metadata,
-                      policy_context, model_context, display);
-        IF cardinality(attribute_events) > 0 THEN
-            INSERT INTO event_attributes (global_position, name, value)
-                SELECT positions[a.event], a.name, a.value
-                FROM unnest(attribute_events, attribute_names, attribute_values) AS a (event, name, value);
-        END IF;
+            VALUES (positions[1], stream_numbers[in_streams[1]], base_versions[in_streams[1]] + 1, tenant,
+                    stream_types[in_streams[1]], ids[1], types[1], versions[1], occurred[1], recorded, valid_froms[1],
+                    valid_tos[1], actor_types[1], actor_ids[1], sources[1], channels[1], new_command_no, keys[1],
+                    causations[1], correlations[1], redactions[1], secrets[1], attribute_counts[1], datas[1]::jsonb,
+                    metadatas[1]::jsonb, policy_contexts[1]::jsonb, model_contexts[1]::jsonb, displays[1]::jsonb);
+    ELSIF cardinality(ids) > 1 THEN
+        INSERT INTO events
+            (global_position, stream_no, stream_version, tenant_id, stream_type, event_id, event_type, event_version,
+             occurred_at, recorded_at, valid_from, valid_to, actor_type, actor_id, source, channel, command_no,
+             idempotency_key, causation_id, correlation_id, redaction_level, contains_secrets, attribute_count, data,
+             metadata, policy_context, model_context, display)
+            OVERRIDING SYSTEM VALUE
+            SELECT e.position, stream_numbers[e.stream], before_first[e.stream] + e.i, tenant, stream_types[e.stream], e.id,
+                   e.type, e.version, e.occurred, recorded, e.valid_from, e.valid_to, e.actor_type, e.actor_id, e.source,
+                   e.channel, new_command_no, e.key, e.causation, e.correlation, e.redaction, e.secret, e.attributes,
+                   e.data::jsonb, e.metadata::jsonb, e.policy_context::jsonb, e.model_context::jsonb, e.display::jsonb
+            -- In the list of columns, unlike in FROM, unnest() does not keep its rows before it gives them away.
+            FROM (SELECT generate_series(1, cardinality(ids)) AS i, unnest(positions) AS position,
+                         unnest(in_streams) AS stream, unnest(ids) AS id, unnest(types) AS type, unnest(versions) AS version,
+                         unnest(occurred) AS occurred, unnest(valid_froms) AS valid_from, unnest(valid_tos) AS valid_to,
+                         unnest(actor_types) AS actor_type, unnest(actor_ids) AS actor_id, unnest(sources) AS source,
+                         unnest(channels) AS channel, unnest(keys) AS key, unnest(causations) AS causation,
+                         unnest(correlations) AS correlation, unnest(redactions) AS redaction, unnest(secrets) AS secret,
+                         unnest(attribute_counts) AS attributes, unnest(datas) AS data, unnest(metadatas) AS metadata,
+                         unnest(policy_contexts) AS policy_context, unnest(model_contexts) AS model_context,
+                         unnest(displays) AS display) AS e;
+    END IF;
+    IF cardinality(attribute_events) > 0 THEN
+        INSERT INTO event_attributes (global_position, name, value)
+            SELECT positions[a.event], a.name, a.value
+            FROM unnest(attribute_events, attribute_names, attribute_values) AS a (event, name, value);
     END IF;
     RETURN answer;
 END
@@ -346,6 +395,10 @@ BEGIN
         END IF;
     END LOOP;
 END
+
+function as_expected
+    (kind smallint, expected bigint, actual bigint) returns boolean, sql:
+RETURN CASE kind WHEN 0 THEN true WHEN 1 THEN (actual = 0) WHEN 2 THEN (actual > 0) ELSE (actual = expected) END
 
 function grant_roles
     (reader text, writer text, admin text) returns void, plpgsql, own search_path:
@@ -384,7 +437,12 @@ RETURN ((((object)::oid)::bigint)::bit(32))::integer
 function only_forwards
     () returns trigger, plpgsql, own search_path:
 BEGIN
-    RAISE EXCEPTION 'streams only move forwards: UPDATE refused' USING ERRCODE = 'restrict_violation';
+    IF NEW.version <= OLD.version OR NEW.last_recorded_at < OLD.last_recorded_at OR NEW.stream_no <> OLD.stream_no
+        OR NEW.tenant_id <> OLD.tenant_id OR NEW.stream_type <> OLD.stream_type OR NEW.stream_id <> OLD.stream_id
+        OR NEW.created_at <> OLD.created_at THEN
+        RAISE EXCEPTION 'streams only move forwards: UPDATE refused' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
 END
 
 function refuse_change
@@ -409,10 +467,10 @@ END
 function refuse_stray_events
     () returns trigger, plpgsql, own search_path:
 BEGIN
-    IF EXISTS (SELECT FROM (SELECT stream_no, min(stream_version) AS first, max(stream_version) AS last, count(*) AS events
-                            FROM added GROUP BY stream_no) AS a
-               LEFT JOIN LATERAL (SELECT s.version FROM streams AS s WHERE s.stream_no = a.stream_no OFFSET 0) AS s ON true
-               WHERE s.version IS DISTINCT FROM a.last OR a.last - a.first + 1 <> a.events) THEN
+    IF EXISTS (SELECT FROM added AS a GROUP BY a.stream_no
+               HAVING max(a.stream_version) - min(a.stream_version) + 1 <> count(*)
+                   OR max(a.stream_version)
+                      IS DISTINCT FROM (SELECT s.version FROM streams AS s WHERE s.stream_no = a.stream_no)) THEN
         RAISE EXCEPTION 'events are appended with append(), which keeps their versions: INSERT refused'
             USING ERRCODE = 'restrict_violation';
     END IF;
@@ -451,6 +509,10 @@ BEGIN
     -- A new statement, with a new snapshot.
     RETURN coalesce((SELECT max(global_position) FROM events WHERE global_position <= least(last_taken, lowest - 1)), 0);
 END
+
+function stream_outcome
+    (type text, id text, base_version bigint, events integer, first_position bigint, last_position bigint) returns jsonb, sql:
+RETURN jsonb_build_object('type', type, 'id', id, 'first_version', (base_version + 1), 'last_version', (base_version + events), 'first_position', first_position, 'last_position', last_position)
 
 index commands_command_id_key
     CREATE UNIQUE INDEX commands_command_id_key ON commands USING btree (command_id)
@@ -658,7 +720,7 @@ trigger streams_no_delete on streams
     CREATE TRIGGER streams_no_delete BEFORE DELETE OR TRUNCATE ON streams FOR EACH STATEMENT EXECUTE FUNCTION refuse_change() ENABLE ALWAYS
 
 trigger streams_only_forwards on streams
-    CREATE TRIGGER streams_only_forwards BEFORE UPDATE ON streams FOR EACH ROW WHEN (new.version::bigint <= old.version::bigint OR new.last_recorded_at < old.last_recorded_at OR new.stream_no <> old.stream_no OR new.tenant_id::text <> old.tenant_id::text OR new.stream_type::text <> old.stream_type::text OR new.stream_id::text <> old.stream_id::text OR new.created_at <> old.created_at) EXECUTE FUNCTION only_forwards() ENABLE ALWAYS
+    CREATE TRIGGER streams_only_forwards BEFORE UPDATE ON streams FOR EACH ROW EXECUTE FUNCTION only_forwards() ENABLE ALWAYS
 
 type append_answer
     status text

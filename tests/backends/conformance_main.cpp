@@ -2,6 +2,9 @@
 #include <iostream>
 
 #include "memory_harness.h"
+#ifdef STELE_WITH_MSSQL
+#include "mssql_harness.h"
+#endif
 #ifdef STELE_WITH_POSTGRES
 #include "postgres_harness.h"
 #endif
@@ -18,6 +21,13 @@ int main(int argc, char** argv) {
     harnesses.push_back({"postgres", [] { return std::make_unique<PostgresHarness>(); }});
   } else {
     std::cout << "!! PostgreSQL is NOT tested: STELE_TEST_POSTGRES_URL names no server\n";
+  }
+#endif
+#ifdef STELE_WITH_MSSQL
+  if (!mssql_url().empty()) {
+    harnesses.push_back({"mssql", [] { return std::make_unique<MssqlHarness>(); }});
+  } else {
+    std::cout << "!! SQL Server is NOT tested: STELE_TEST_MSSQL_URL names no server\n";
   }
 #endif
   return run_conformance(argc, argv, harnesses);

@@ -247,6 +247,164 @@ TEST_F(PostgresConnections, StatsSayWhatIsGoingOn) {
   EXPECT_EQ(store.driver().connection_stats().timed_out, 0U);
 }
 
+// --- Appends that share a call
+// ----------------------------------------------------------------------------------------
+
+/// One call of the driver with an append of one event to each of these streams.
+std::vector<driver::AppendAnswer> append_each_to(EventStore& store, const std::vector<std::string>& ids) {
+  const NewEvent made = event();
+  std::vector<StreamKey> keys;
+  keys.reserve(ids.size());
+  std::vector<driver::PreparedAppend> appends(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const StreamKey& key = keys.emplace_back("thing", ids[i]);
+    appends[i].tenant = key.tenant;
+    appends[i].streams.push_back({&key, ExpectedVersion::any(), {}});
+    appends[i].streams[0].events.push_back({&made, Uuid::v7(), false, Timestamp::now(), false, nullptr, {}, {}, false});
+  }
+  return store.driver().append(appends);
+}
+
+milliseconds since(steady_clock::time_point started) {
+  return std::chrono::duration_cast<milliseconds>(steady_clock::now() - started);
+}
+
+// Each of them would wait its time for itself after the common transaction has failed. The whole call waits about twice
+// the timeout, however many they are.
+class PostgresSharedCalls : public PostgresConnections, public ::testing::WithParamInterface<std::size_t> {};
+
+TEST_P(PostgresSharedCalls, WaitForAHeldStreamTogether) {
+  EventStore store = open_migrated_postgres(named("connections=1&busy_timeout=300ms"));
+  PostgresConnection holder = schema_->connect();
+  holder.run("BEGIN");
+  holder.run(append_sql("thing", "held"));
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < GetParam(); ++i) ids.push_back(i % 5 == 2 ? "free-" + std::to_string(i) : "held");
+
+  const auto started = steady_clock::now();
+  const std::vector<driver::AppendAnswer> answers = append_each_to(store, ids);
+  EXPECT_LT(since(started), seconds(3));
+  ASSERT_EQ(answers.size(), ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] == "held") {
+      ASSERT_TRUE(answers[i].error) << i;
+      EXPECT_EQ(answers[i].error->code(), ErrorCode::busy) << answers[i].error->what();
+      EXPECT_TRUE(answers[i].error->retryable());
+      EXPECT_EQ(answers[i].error->outcome(), Outcome::not_applied);
+    } else {
+      ASSERT_FALSE(answers[i].error) << i << ": " << answers[i].error->what();
+      EXPECT_EQ(answers[i].result.status, AppendStatus::appended);
+      EXPECT_EQ(store.stream_version(StreamKey("thing", ids[i])), Version(1));
+    }
+  }
+
+  // The connection is as patient as before.
+  EXPECT_EQ(processes().size(), 1U);
+  const auto expect_full_timeout = [](auto call) {
+    const auto alone = steady_clock::now();
+    const auto error = error_of(call);
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->code(), ErrorCode::busy);
+    EXPECT_GE(since(alone), milliseconds(280));
+  };
+  holder.run("LOCK TABLE events IN ACCESS EXCLUSIVE MODE");
+  expect_full_timeout([&] { store.find_event(Uuid::v7()); });
+  expect_full_timeout([&] { append(store, "held"); });
+  EXPECT_EQ(store.driver().connection_stats().opened, 1U);
+  holder.run("ROLLBACK");
+  for (const driver::AppendAnswer& answer : append_each_to(store, ids)) {
+    EXPECT_FALSE(answer.error) << answer.error->what();
+  }
+}
+
+// One transaction, and several.
+INSTANTIATE_TEST_SUITE_P(Sizes, PostgresSharedCalls, ::testing::Values(25, 250),
+                         [](const auto& tested) { return std::to_string(tested.param); });
+
+// A lock that comes free in time is waited for, also when the common transaction fails then.
+TEST_F(PostgresConnections, SharedCallWaitsForWhatComesFree) {
+  EventStore store = open_migrated_postgres(named("connections=1&busy_timeout=10s"));
+  append(store, "a");
+  watch_->run(
+      "CREATE FUNCTION refuse_bad() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$; "
+      "CREATE TRIGGER refuse_bad BEFORE INSERT ON streams FOR EACH ROW WHEN (NEW.stream_id = 'bad') "
+      "EXECUTE FUNCTION refuse_bad()");
+  PostgresConnection holder = schema_->connect();
+  holder.run("BEGIN");
+  holder.run(append_sql("thing", "held"));
+  auto answers = std::async(std::launch::async, [&] { return append_each_to(store, {"a", "bad", "held", "b"}); });
+  EXPECT_EQ(answers.wait_for(milliseconds(500)), std::future_status::timeout);
+  holder.run("COMMIT");
+  const std::vector<driver::AppendAnswer> found = answers.get();
+  ASSERT_EQ(found.size(), 4U);
+  EXPECT_TRUE(found[1].error) << "the trigger refuses it";
+  for (const std::size_t i : {0U, 2U, 3U}) EXPECT_FALSE(found[i].error) << i << ": " << found[i].error->what();
+  EXPECT_EQ(count(store), 5U);
+}
+
+// --- Tables that change under open connections
+// ------------------------------------------------------------------------
+
+// The server refuses a prepared statement whose columns have another type now.
+TEST_F(PostgresConnections, StatementsArePreparedAnewWhenAColumnChanges) {
+  EventStore store = open_migrated_postgres(named("connections=1"));
+  const StreamKey key("thing", "a");
+  NewEvent given = event();
+  given.event_id = Uuid::v7();
+  const auto read_all = [&] {
+    std::size_t found = 0;
+    for (const RecordedEvent& each : store.read_stream(key)) {
+      EXPECT_EQ(each.type, "Happened");
+      EXPECT_EQ(each.version, Version(static_cast<std::int64_t>(++found)));
+    }
+    EXPECT_EQ(count(store), found);
+    EXPECT_TRUE(store.find_event(*given.event_id));
+    return found;
+  };
+  const auto append_given = [&] { return store.append(key, ExpectedVersion::any(), {given}).or_throw(); };
+  append(store);
+  append_given();
+  EXPECT_TRUE(append_given().replayed());
+  ASSERT_EQ(read_all(), 2U);
+
+  const auto change_to = [this](const std::string& domain) {
+    watch_->run("DROP VIEW IF EXISTS event_log; ALTER TABLE events ALTER COLUMN event_type TYPE " + domain);
+  };
+  change_to("key_255");
+  EXPECT_EQ(read_all(), 2U);
+  // Each kind of statement as the first that finds out.
+  change_to("key_128");
+  EXPECT_EQ(count(store), 2U);
+  change_to("key_255");
+  EXPECT_TRUE(append_given().replayed());
+  change_to("key_128");
+  append(store);
+  EXPECT_EQ(read_all(), 3U);
+  EXPECT_EQ(store.driver().connection_stats().opened, 1U) << "it was not the statement that was made anew";
+}
+
+// In a transaction, which the refusal has ended, nothing can be repeated.
+TEST_F(PostgresConnections, StaleStatementInATransactionIsAnError) {
+  append(*std::make_unique<EventStore>(open_migrated_postgres(schema_->url())));
+  postgres::Session session(postgres::parse_settings(Url::parse(schema_->url())));
+  int rows = 0;
+  const auto read = [&] {
+    session.for_each_row("SELECT event_type FROM events", {}, [&](const postgres::Result&) { return ++rows > 0; });
+  };
+  read();
+  watch_->run("DROP VIEW event_log; ALTER TABLE events ALTER COLUMN event_type TYPE key_255");
+  {
+    postgres::Transaction transaction(session, "BEGIN");
+    const auto error = error_of(read);
+    ASSERT_TRUE(error);
+    EXPECT_EQ(error->sqlstate(), "0A000");
+  }
+  EXPECT_EQ(rows, 1);
+  EXPECT_TRUE(session.usable());
+  read();
+  EXPECT_EQ(rows, 2);
+}
+
 // --- The listener ----------------------------------------------------------------------------------------------------
 
 class PostgresListener : public PostgresConnections {

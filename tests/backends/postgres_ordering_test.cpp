@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <map>
 #include <mutex>
 #include <random>
@@ -260,6 +261,134 @@ TEST_F(PostgresOrdering, BetweenTheTwoLocks) {
   EXPECT_EQ(early.poll(), (Positions{behind, more}));
   late.poll();
   EXPECT_EQ(late.seen(), (Positions{before, behind, more}));
+}
+
+// --- settled_position() itself, with locks that are taken by hand ----------------------------------------------------
+
+class PostgresSettled : public PostgresOrdering {
+ protected:
+  static constexpr const char* ask = "SELECT coalesce(settled_position()::text, 'undecided')";
+
+  std::string settled() { return watch_->value(ask); }
+  /// The first lock says that positions are being taken, the second one which.
+  static void take_first(PostgresConnection& connection) {
+    connection.run("SELECT pg_advisory_xact_lock_shared(lock_class('events'), 0)");
+  }
+  static void take_second(PostgresConnection& connection, std::int64_t position) {
+    connection.run("SELECT pg_advisory_xact_lock_shared(lock_class('events_global_position_seq'), " +
+                   std::to_string(position & 0x7FFFFFFF) + ")");
+  }
+};
+
+// A transaction that ends gives its locks back one by one, and may be seen with the second one alone. It must not stand
+// for the second lock of another, which has only its first: counted over all, there are as many as there should be.
+TEST_F(PostgresSettled, EachTransactionIsJudgedByItself) {
+  ASSERT_EQ(append("a", 10), 1);
+  ASSERT_EQ(settled(), "10");
+  PostgresConnection ending = begin();
+  take_second(ending, 8);
+  EXPECT_EQ(settled(), "7");
+  PostgresConnection taking = begin();
+  take_first(taking);
+  EXPECT_EQ(settled(), "undecided");
+  PostgresConnection also_ending = begin();
+  take_second(also_ending, 9);
+  EXPECT_EQ(settled(), "undecided") << "with more second locks than first ones";
+
+  take_second(taking, 5);
+  EXPECT_EQ(settled(), "4");
+  PostgresConnection also_taking = begin();
+  take_first(also_taking);
+  EXPECT_EQ(settled(), "undecided") << "though others have both";
+  ending.run("ROLLBACK");
+  also_ending.run("ROLLBACK");
+  EXPECT_EQ(settled(), "undecided");
+  also_taking.run("ROLLBACK");
+  EXPECT_EQ(settled(), "4");
+  taking.run("ROLLBACK");
+  EXPECT_EQ(settled(), "10");
+}
+
+// One that appends several times holds the second lock several times: its first position is the lowest one.
+TEST_F(PostgresSettled, TheLowestOfATransactionsPositionsCounts) {
+  ASSERT_EQ(append("a", 10), 1);
+  PostgresConnection taking = begin();
+  take_first(taking);
+  take_second(taking, 6);
+  take_first(taking);
+  take_second(taking, 9);
+  EXPECT_EQ(settled(), "5");
+  taking.run("ROLLBACK");
+  EXPECT_EQ(settled(), "10");
+}
+
+// Locks that look alike and are another store's, another kind's, or not held yet.
+TEST_F(PostgresSettled, OtherLocksDoNotCount) {
+  ASSERT_EQ(append("a", 10), 1);
+  const PostgresDatabase other;
+  PostgresConnection elsewhere("public", other.url());
+  elsewhere.run("BEGIN");
+  const std::string first = watch_->value("SELECT lock_class('events')");
+  const std::string second = watch_->value("SELECT lock_class('events_global_position_seq')");
+  elsewhere.run("SELECT pg_advisory_xact_lock_shared(" + first + ", 0)");
+  elsewhere.run("SELECT pg_advisory_xact_lock_shared(" + second + ", 3)");
+  EXPECT_EQ(settled(), "10");
+  // One number of 64 bits instead of two, of which the higher half is the same.
+  PostgresConnection one_key = begin();
+  one_key.run("SELECT pg_advisory_xact_lock_shared(" + first + "::bigint << 32)");
+  one_key.run("SELECT pg_advisory_xact_lock_shared((" + second + "::bigint << 32) + 3)");
+  EXPECT_EQ(settled(), "10");
+}
+
+// nextval() leaves a number that lies ahead in the sequence's row for a moment, and SELECT would read it. The function
+// has to read the sequence as nextval() does, which waits for whoever changes it; and it has to look at the locks after
+// that and not before, or it would not see who took a position while it waited.
+TEST_F(PostgresSettled, WaitsForTheSequenceAndThenLooksAtTheLocks) {
+  ASSERT_EQ(append("a", 10), 1);
+  bool exact = false;
+  // A transaction gives back the sequence a moment before its other locks: who looks within it may give the smaller
+  // answer.
+  for (int round = 0; round < 20 && !exact; ++round) {
+    PostgresConnection asking = schema_->connect();
+    const std::string process = asking.process();
+    std::future<std::string> answer;
+    PostgresConnection changing = begin();
+    const std::int64_t position = append(changing, "b");
+    changing.run("ALTER SEQUENCE events_global_position_seq CACHE 1");
+    answer = std::async(std::launch::async, [&] { return asking.value(ask); });
+    const auto waits = [&] {
+      return watch_->value("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = " + process +
+                           " AND relation = 'events_global_position_seq'::regclass") == "1";
+    };
+    const auto until = steady_clock::now() + seconds(20);
+    bool waited = false;
+    while (!waited && steady_clock::now() < until && answer.wait_for(milliseconds(2)) != std::future_status::ready) {
+      waited = waits();
+    }
+    EXPECT_TRUE(waited) << "it read the sequence while another was changing it";
+    changing.run("COMMIT");
+    const std::string given = answer.get();
+    exact = given == std::to_string(position);
+    EXPECT_TRUE(exact || given == std::to_string(position - 1)) << given;
+  }
+  EXPECT_TRUE(exact) << "it looked at the locks before it read the sequence";
+}
+
+// The same by what is written there, for what cannot be forced: the lock of a page of memory is nothing that SQL shows.
+TEST_F(PostgresSettled, ReadsTheSequenceOnceAndNotBySelect) {
+  // Without comments, in one line.
+  const std::string source = watch_->value(
+      "SELECT lower(regexp_replace(regexp_replace(pg_get_functiondef('settled_position'::regproc), '--[^\n]*', '', "
+      "'g'), '[[:space:]]+', ' ', 'g'))");
+  const std::size_t sequence = source.find("pg_sequence_last_value(");
+  ASSERT_NE(sequence, std::string::npos) << source;
+  EXPECT_EQ(source.find("last_value"), source.find("last_value", sequence)) << source;
+  EXPECT_EQ(source.find("last_value", sequence + std::string("pg_sequence_last_value").size()), std::string::npos);
+  EXPECT_EQ(source.find("from events_global_position_seq"), std::string::npos) << source;
+  EXPECT_LT(sequence, source.find("from pg_locks"));
+  EXPECT_LT(source.find("from pg_locks"), source.find("max(global_position)"));
+  // Each of its statements has a snapshot of its own.
+  EXPECT_EQ(watch_->value("SELECT provolatile FROM pg_proc WHERE oid = 'settled_position'::regproc"), "v");
 }
 
 // The one that has the older transaction appends second. Ordered by transactions, version 2 would come first.

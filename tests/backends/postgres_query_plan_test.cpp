@@ -286,6 +286,28 @@ TEST_P(PostgresPlans, Appends) {
   plans([&](postgres::Session& session) { append_together(session, several); });
 }
 
+// The common append has branches of its own: its stream is found and moved by one statement.
+TEST_P(PostgresPlans, AppendsToOneStream) {
+  NewEvent event;
+  event.type = "Happened";
+  const StreamKey known("thing-7", "s-7");
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  for (const std::size_t count : {1U, 2U}) {
+    const auto append_some = [&](postgres::Session& session) {
+      std::vector<driver::PreparedEvent> events;
+      while (events.size() < count) {
+        events.push_back({&event, Uuid::v7(), false, Timestamp::now(), true, nullptr, {}, {}, false});
+      }
+      const driver::PreparedAppend append{
+          std::string_view(default_tenant), {{&known, ExpectedVersion::stream_exists(), std::move(events)}}, {}, {}};
+      EXPECT_EQ(append_one(session, append, deadline).status, AppendStatus::appended);
+    };
+    expect_index(plans(append_some, "UPDATE streams AS h"), "streams_tenant_id_stream_type_stream_id_key");
+    EXPECT_EQ(plans(append_some, "FROM streams AS h"), "") << "its head was looked up as well";
+    EXPECT_NE(plans(append_some, "INSERT INTO events"), "");
+  }
+}
+
 TEST_P(PostgresPlans, SettledPosition) {
   const std::string found = plans([](postgres::Session& session) { settled_position(session); });
   EXPECT_NE(found.find("pg_lock_status"), std::string::npos) << "its inner statements were not caught:\n" << found;

@@ -4,6 +4,7 @@
 #   STELE_CLI=path/to/stele same_on_every_backend.sh            on an SQLite file
 #   STELE_CLI=path/to/stele same_on_every_backend.sh URL        on an empty database of one's own
 #   STELE_CLI=path/to/stele same_on_every_backend.sh postgres   on a schema of the server at STELE_TEST_POSTGRES_URL
+#   STELE_CLI=path/to/stele same_on_every_backend.sh mssql      on a schema of the server at STELE_TEST_MSSQL_URL
 #   … --accept                                                  write the transcript instead of comparing
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,19 +17,34 @@ if [ "${1:-}" = --accept ]; then
 fi
 work=$(mktemp -d)
 schema=
+drop_schema() { :; }
 clean_up() {
   rm -rf "$work"
-  [ -z "$schema" ] || psql -q "$STELE_TEST_POSTGRES_URL" -c "SET client_min_messages = error; DROP SCHEMA $schema CASCADE"
+  [ -z "$schema" ] || drop_schema
 }
 trap clean_up EXIT
-if [ "${1:-}" = postgres ]; then
-  if [ -z "${STELE_TEST_POSTGRES_URL:-}" ]; then
-    echo "skipped: STELE_TEST_POSTGRES_URL names no server"
-    exit 77
-  fi
-  schema=stele_cli_$$
-  set -- "$STELE_TEST_POSTGRES_URL?schema=$schema"
-fi
+case "${1:-}" in
+  postgres)
+    if [ -z "${STELE_TEST_POSTGRES_URL:-}" ]; then
+      echo "SKIPPED: STELE_TEST_POSTGRES_URL names no server"
+      exit 77
+    fi
+    drop_schema() { psql -q "$STELE_TEST_POSTGRES_URL" -c "SET client_min_messages = error; DROP SCHEMA $schema CASCADE"; }
+    schema=stele_cli_$$
+    set -- "$STELE_TEST_POSTGRES_URL?schema=$schema"
+    ;;
+  mssql)
+    if [ -z "${STELE_TEST_MSSQL_URL:-}" ]; then
+      echo "SKIPPED: STELE_TEST_MSSQL_URL names no server, so nothing of SQL Server was tested"
+      exit 77
+    fi
+    drop_schema() { python3 -B "$here/mssql_server.py" drop "$schema"; }
+    schema=stele_cli_$$
+    join='?'
+    case $STELE_TEST_MSSQL_URL in *\?*) join='&' ;; esac
+    set -- "$STELE_TEST_MSSQL_URL${join}schema=$schema"
+    ;;
+esac
 unset XDG_CONFIG_HOME NO_COLOR
 export HOME=$work STELE_URL=${1:-sqlite:$work/store.db}
 

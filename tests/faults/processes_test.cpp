@@ -84,7 +84,8 @@ TEST_P(Processes, G3_G5_two_thousand_appends_from_four_processes_of_eight_thread
 }
 
 TEST_P(Processes, twelve_processes_migrate_an_empty_place_at_once) {
-  for (int round = 0; round < 5; ++round) {
+  const int rounds = GetParam() == "mssql" ? 2 : 5;  // There it takes minutes.
+  for (int round = 0; round < rounds; ++round) {
     const Place& folder = place();
     std::vector<std::unique_ptr<WorkerProcess>> workers;
     for (int p = 0; p < 12; ++p) {
@@ -101,8 +102,7 @@ TEST_P(Processes, twelve_processes_migrate_an_empty_place_at_once) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(On, Processes, ::testing::ValuesIn(place_names()),
-                         [](const ::testing::TestParamInfo<std::string>& name) { return name.param; });
+INSTANTIATE_TEST_SUITE_P(On, Processes, ::testing::ValuesIn(place_names()), name_of_place);
 
 }  // namespace
 }  // namespace stele::testing

@@ -7,7 +7,7 @@
 #include <map>
 #include <thread>
 
-#include "../backends/postgres_server.h"
+#include "place.h"
 #include "stele/backends.h"
 
 namespace stele::testing {
@@ -30,18 +30,19 @@ AppendRequest request_of(int thread, int number) {
   return request;
 }
 
-/// Ends connections with this application name, one after the other, until it is told to stop.
+/// Ends two connections whenever a number more of `done` were reached, until it is told to stop: by progress and not by
+/// time, for a slow machine would do nothing but connect.
 class Terminator {
  public:
-  Terminator(const PostgresSchema& schema, const std::string& application, std::chrono::milliseconds interval)
-      : thread_([this, &schema, application, interval] {
-          PostgresConnection connection = schema.connect();
-          while (!stop_) {
-            terminated_ +=
-                std::stoi(connection.value("SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM "
-                                           "pg_stat_activity WHERE application_name = '" +
-                                           application + "' ORDER BY random() LIMIT 2) AS victims"));
-            std::this_thread::sleep_for(interval);
+  Terminator(ServerPlace& place, const std::atomic<int>& done, int step)
+      : thread_([this, &place, &done, step] {
+          for (int next = done + step; !stop_;) {
+            if (done < next) {
+              std::this_thread::sleep_for(std::chrono::milliseconds(2));
+              continue;
+            }
+            next = done + step;
+            terminated_ += place.end_connections();
           }
         }) {}
   Terminator(const Terminator&) = delete;
@@ -60,18 +61,29 @@ class Terminator {
   std::thread thread_;
 };
 
-TEST(Terminated, G5_G12_every_append_ends_as_applied_or_not_and_none_twice) {
-  if (postgres_url().empty()) GTEST_SKIP() << "STELE_TEST_POSTGRES_URL names no server";
-  const PostgresSchema schema;
-  const std::string application = schema.name();
-  const std::string url = schema.url("application_name=" + application);
-  EventStore store = EventStore::open(default_registry(), url, {.migrate = true});
+class Terminated : public PlaceTest {
+ protected:
+  ServerPlace& server() {
+    if (place_ == nullptr) place_ = make_server_place(GetParam());
+    return *place_;
+  }
+
+ private:
+  std::unique_ptr<ServerPlace> place_;
+};
+
+INSTANTIATE_TEST_SUITE_P(On, Terminated, ::testing::ValuesIn(server_names()), name_of_place);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Terminated);
+
+TEST_P(Terminated, G5_G12_every_append_ends_as_applied_or_not_and_none_twice) {
+  EventStore store = EventStore::open(default_registry(), server().recognised_url(), {.migrate = true});
 
   std::atomic<int> unknown{0};
   std::atomic<int> not_applied{0};
   std::atomic<int> appended{0};
   std::atomic<int> replayed{0};
-  Terminator terminator(schema, application, std::chrono::milliseconds(20));
+  std::atomic<int> done{0};
+  Terminator terminator(server(), done, server().operations_between());
   std::vector<std::thread> running;
   for (int t = 0; t < threads; ++t) {
     running.emplace_back([&, t] {
@@ -81,6 +93,7 @@ TEST(Terminated, G5_G12_every_append_ends_as_applied_or_not_and_none_twice) {
           try {
             const AppendResult result = store.append(request).or_throw();
             ++(result.replayed() ? replayed : appended);
+            ++done;
             break;
           } catch (const Error& error) {
             // What a careful caller does: the same again, and the command says whether it had been applied.
@@ -92,7 +105,7 @@ TEST(Terminated, G5_G12_every_append_ends_as_applied_or_not_and_none_twice) {
     });
   }
   for (std::thread& thread : running) thread.join();
-  EXPECT_GT(terminator.finish(), appends_each / 20) << "too few connections were ended to show anything";
+  EXPECT_GT(terminator.finish(), threads * appends_each / 100) << "too few connections were ended to show anything";
 
   // The store goes on by itself, and everything is there once.
   EXPECT_EQ(store.stats().events, threads * appends_each);
@@ -111,17 +124,14 @@ TEST(Terminated, G5_G12_every_append_ends_as_applied_or_not_and_none_twice) {
   RecordProperty("not_applied", not_applied);
 }
 
-TEST(Terminated, a_reader_goes_on_where_it_was) {
-  if (postgres_url().empty()) GTEST_SKIP() << "STELE_TEST_POSTGRES_URL names no server";
-  const PostgresSchema schema;
-  const std::string application = schema.name();
-  EventStore store =
-      EventStore::open(default_registry(), schema.url("application_name=" + application), {.migrate = true});
+TEST_P(Terminated, a_reader_goes_on_where_it_was) {
+  EventStore store = EventStore::open(default_registry(), server().recognised_url(), {.migrate = true});
   std::vector<AppendRequest> requests;
   for (int n = 0; n < 3'000; ++n) requests.push_back(request_of(0, n));
   static_cast<void>(store.append_all(requests));
 
-  Terminator terminator(schema, application, std::chrono::milliseconds(60));
+  std::atomic<int> read{0};
+  Terminator terminator(server(), read, 25 * server().operations_between());
   for (int round = 0; round < 5; ++round) {
     std::int64_t count = 0;
     Position last;
@@ -138,6 +148,7 @@ TEST(Terminated, a_reader_goes_on_where_it_was) {
       ASSERT_GT(event->position, last);
       last = event->position;
       ++count;
+      ++read;
     }
     ASSERT_EQ(count, 3'000);
   }

@@ -12,6 +12,8 @@
 #include "read.h"
 #include "read_model.h"
 #include "snapshots.h"
+#include "stele_soci/append_groups.h"
+#include "stele_soci/reading.h"
 #include "streams.h"
 #include "verify.h"
 
@@ -22,29 +24,7 @@ using driver::AppendAnswer;
 using driver::PreparedAppend;
 using std::chrono::steady_clock;
 
-// Appends that share a transaction: each holds its locks until the common commit, so neither too many nor too large.
-constexpr std::size_t max_together = 100;
-constexpr std::size_t max_events_together = 5'000;
-
 constexpr std::chrono::seconds check_after_idle{30};
-
-std::size_t events_of(const PreparedAppend& append) {
-  std::size_t events = 0;
-  for (const driver::PreparedStream& stream : append.streams) events += stream.events.size();
-  return events;
-}
-
-/// How many of the appends, from the first, go into one transaction.
-std::size_t size_of_transaction(std::span<const PreparedAppend> appends) {
-  std::size_t size = 0;
-  std::size_t events = 0;
-  while (size < std::min(appends.size(), max_together)) {
-    events += events_of(appends[size]);
-    if (size > 0 && events > max_events_together) break;
-    ++size;
-  }
-  return size;
-}
 
 bool wrote_events(const AppendAnswer& answer) {
   if (answer.error || answer.result.status != AppendStatus::appended) return false;
@@ -69,35 +49,11 @@ SessionPool::Lease PostgresDriver::lease() {
   return sessions_.lease(steady_clock::now() + settings_.busy_timeout);
 }
 
-namespace {
-
-/// Something of the schema is missing. Either it is of another version, or somebody removed it.
-void explain_missing(Session& session, const Error& error) {
-  if (!session.usable()) return;
-  const int current = driver::current_migration(migration_history(session));
-  if (current != static_cast<int>(embedded_migrations().size())) return;
-  throw Error(ErrorCode::corrupt, "the schema is damaged: " + error.message(),
-              {.backend = std::string(backend_name),
-               .native_code = 0,
-               .sqlstate = error.sqlstate(),
-               .retryable = false,
-               .outcome = Outcome::not_applied});
-}
-
-}  // namespace
-
 template <class Use>
 auto PostgresDriver::reading(Use use) {
-  for (bool again = true;; again = false) {
-    SessionPool::Lease session = lease();
-    try {
-      return use(*session);
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::schema_outdated) explain_missing(*session, error);
-      // The server had hung up: a new connection may do.
-      if (session->usable() || !again) throw;
-    }
-  }
+  return soci_backend::read_with_new_try(
+      backend_name, embedded_migrations(), [this] { return lease(); }, use,
+      [](Session& session) { return migration_history(session); });
 }
 
 std::string_view PostgresDriver::name() const noexcept {
@@ -105,40 +61,10 @@ std::string_view PostgresDriver::name() const noexcept {
 }
 
 std::vector<AppendAnswer> PostgresDriver::append(std::span<const PreparedAppend> appends) {
-  std::vector<AppendAnswer> answers;
-  answers.reserve(appends.size());
-  while (!appends.empty()) {
-    const std::size_t size = size_of_transaction(appends);
-    append_each(appends.first(size), answers);
-    appends = appends.subspan(size);
-  }
+  std::vector<AppendAnswer> answers = soci_backend::append_in_groups<LockTimeout>(sessions_, settings_.busy_timeout,
+                                                                                  appends, append_together, append_one);
   if (std::any_of(answers.begin(), answers.end(), wrote_events)) notifier_.appended();
   return answers;
-}
-
-void PostgresDriver::append_each(std::span<const PreparedAppend> appends, std::vector<AppendAnswer>& answers) {
-  if (appends.size() > 1) {
-    try {
-      const SessionPool::Lease session = lease();
-      for (AppendAnswer& answer : append_together(*session, appends)) answers.push_back(std::move(answer));
-      return;
-    } catch (const Error& error) {
-      if (error.outcome() == Outcome::unknown) {
-        answers.insert(answers.end(), appends.size(), AppendAnswer{{}, error});
-        return;
-      }
-      // One of them failed, and nothing was applied: each for itself.
-    }
-  }
-  for (const PreparedAppend& append : appends) {
-    try {
-      const auto deadline = steady_clock::now() + settings_.busy_timeout;
-      const SessionPool::Lease session = sessions_.lease(deadline);
-      answers.push_back({append_one(*session, append, deadline), std::nullopt});
-    } catch (const Error& error) {
-      answers.push_back({{}, error});
-    }
-  }
 }
 
 void PostgresDriver::read_stream(const driver::StreamPageRequest& request, driver::EventPage& page) {

@@ -64,7 +64,6 @@ class PostgresDriver final : public driver::Driver, public driver::MigrationStor
   /// Calls `use` with a session; once more with a new one when the first turns out to be gone: `use` may be repeated.
   template <class Use>
   auto reading(Use use);
-  void append_each(std::span<const driver::PreparedAppend> appends, std::vector<driver::AppendAnswer>& answers);
 
   const Settings settings_;
   SessionPool sessions_;

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "errors.h"
+#include "stele_soci/migration_step.h"
 
 namespace stele::postgres {
 namespace {
@@ -20,12 +21,6 @@ constexpr const char* create_history =
     " checksum text NOT NULL,"
     " direction text NOT NULL CHECK (direction IN ('up', 'down')),"
     " applied_at timestamptz NOT NULL DEFAULT clock_timestamp())";
-
-std::string script_name(const driver::MigrationStep& step) {
-  std::string digits = std::to_string(step.migration->number);
-  digits.insert(0, digits.size() < 4 ? 4 - digits.size() : 0, '0');
-  return "migration " + digits + "_" + std::string(step.migration->title) + (step.up ? ".up.sql" : ".down.sql");
-}
 
 /// The line of a script at a character's place, both from 1. A place counts characters, not bytes.
 std::size_t line_at(std::string_view script, std::size_t place) {
@@ -122,7 +117,7 @@ std::vector<driver::MigrationRecord> migration_history(Session& session) {
     history.push_back({.number = static_cast<int>(rows.integer(row, 0)),
                        .title = std::string(rows.text(row, 1)),
                        .checksum = std::string(rows.text(row, 2)),
-                       .up = rows.text(row, 3) == "up",
+                       .up = rows.text(row, 3) == soci_backend::direction_name(true),
                        .applied_at = rows.time(row, 4)});
   }
   return history;
@@ -139,14 +134,16 @@ bool apply_migration(Session& session, const driver::MigrationStep& step) {
           .rows() == 0) {
     session.run("CREATE SCHEMA " + quoted_identifier(session.schema()), "create the schema");
   }
-  run_script(session, step.up ? step.migration->up : step.migration->down, script_name(step));
+  const soci_backend::MigrationScript script = soci_backend::script_of(step);
+  run_script(session, script.text, script.name);
   session.run(create_history, "create the history");
+  const driver::MigrationRecord row = soci_backend::history_row(step);
   session.execute("INSERT INTO stele_migrations (number, title, checksum, direction) VALUES ($1, $2, $3, $4)",
                   Parameters()
-                      .add(Type::int4, std::int32_t{step.migration->number})
-                      .add(Type::text, step.migration->title)
-                      .add(Type::text, driver::checksum(step.migration->up))
-                      .add(Type::text, std::string_view(step.up ? "up" : "down")));
+                      .add(Type::int4, std::int32_t{row.number})
+                      .add(Type::text, row.title)
+                      .add(Type::text, row.checksum)
+                      .add(Type::text, soci_backend::direction_name(row.up)));
   transaction.commit();
   return true;
 }
@@ -197,9 +194,9 @@ constexpr std::string_view schema_query =
 
 }  // namespace
 
-std::map<std::string, std::string> schema_objects(Session& session) {
+soci_backend::SchemaObjects schema_objects(Session& session) {
   const Result rows = session.execute(schema_query);
-  std::map<std::string, std::string> objects;
+  soci_backend::SchemaObjects objects;
   for (int row = 0; row < rows.rows(); ++row) {
     (objects[std::string(rows.text(row, 0))] += rows.text(row, 1)) += '\n';
   }
@@ -207,9 +204,7 @@ std::map<std::string, std::string> schema_objects(Session& session) {
 }
 
 std::string dump_schema(Session& session) {
-  std::string dump;
-  for (const auto& [name, definition] : schema_objects(session)) dump += name + "\n" + definition + "\n";
-  return dump;
+  return soci_backend::dump_text(schema_objects(session));
 }
 
 }  // namespace stele::postgres

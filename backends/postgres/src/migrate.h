@@ -1,13 +1,13 @@
 // Migrations of a PostgreSQL schema.
 #pragma once
 
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "session.h"
 #include "stele/driver/driver.h"
+#include "stele_soci/schema_objects.h"
 
 namespace stele::postgres {
 
@@ -28,6 +28,6 @@ bool apply_migration(Session& session, const driver::MigrationStep& step);
 std::string dump_schema(Session& session);
 
 /// The same, by object: "trigger events_append_only on events" and its definition.
-std::map<std::string, std::string> schema_objects(Session& session);
+soci_backend::SchemaObjects schema_objects(Session& session);
 
 }  // namespace stele::postgres

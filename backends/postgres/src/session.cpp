@@ -47,7 +47,12 @@ bool is_stale_plan(const Error& error) {
 
 }  // namespace
 
-Session::Session(const Settings& settings) : schema_(settings.schema), connection_(settings.conninfo) {
+Session::Session(const Settings& settings)
+    : schema_(settings.schema),
+      // 0 would mean to wait for ever.
+      usual_lock_timeout_(std::max(settings.busy_timeout, std::chrono::milliseconds(1))),
+      lock_timeout_(usual_lock_timeout_),
+      connection_(settings.conninfo) {
   // libpq prints notices to standard error unless it is told otherwise; what matters comes as an error, too.
   PQsetNoticeProcessor(
       handle(), [](void*, const char*) {}, nullptr);
@@ -58,7 +63,7 @@ Session::Session(const Settings& settings) : schema_(settings.schema), connectio
   // A server or role that is set to asynchronous commits would acknowledge what a crash can take back (G12).
   const Result answer =
       run("SET search_path = " + quoted_identifier(schema_) +
-              ", pg_temp; SET lock_timeout = " + std::to_string(settings.busy_timeout.count()) +
+              ", pg_temp; SET lock_timeout = " + std::to_string(lock_timeout_.count()) +
               "; SET default_transaction_isolation = 'read committed'; SET client_min_messages = warning; "
               "SELECT pg_backend_pid(), CASE WHEN current_setting('synchronous_commit') = 'off' "
               "THEN set_config('synchronous_commit', 'on', false) END",
@@ -82,15 +87,17 @@ Result Session::checked(pg_result* result) {
 const std::string& Session::prepare(std::string_view sql, const Parameters& parameters) {
   const auto found = prepared_.find(sql);
   if (found != prepared_.end()) return found->second;
-  if (prepared_.size() == max_prepared) {
-    run("DEALLOCATE ALL", "postgres");
-    prepared_.clear();
-  }
+  if (prepared_.size() == max_prepared) forget_prepared();
   std::string text(sql);
   std::string name = "stele_" + std::to_string(prepared_.size());
   checked(
       PQprepare(handle(), name.c_str(), text.c_str(), static_cast<int>(parameters.size()), parameters.types().data()));
   return prepared_.emplace(std::move(text), std::move(name)).first->second;
+}
+
+void Session::forget_prepared() {
+  run("DEALLOCATE ALL", "postgres");
+  prepared_.clear();
 }
 
 Result Session::execute(std::string_view sql, const Parameters& parameters) {
@@ -102,14 +109,25 @@ Result Session::execute(std::string_view sql, const Parameters& parameters) {
                                     arguments.lengths.data(), arguments.formats.data(), 1));
     } catch (const Error& error) {
       if (!is_stale_plan(error) || attempt > 1 || PQtransactionStatus(handle()) != PQTRANS_IDLE) throw;
-      run("DEALLOCATE ALL", "postgres");
-      prepared_.clear();
+      forget_prepared();
     }
   }
 }
 
 void Session::for_each_row(std::string_view sql, const Parameters& parameters,
                            const std::function<bool(const Result&)>& row, Planning planning) {
+  bool given = false;
+  try {
+    fetch_rows(sql, parameters, row, planning, given);
+  } catch (const Error& error) {
+    if (!is_stale_plan(error) || given || PQtransactionStatus(handle()) != PQTRANS_IDLE) throw;
+    forget_prepared();
+    fetch_rows(sql, parameters, row, planning, given);
+  }
+}
+
+void Session::fetch_rows(std::string_view sql, const Parameters& parameters,
+                         const std::function<bool(const Result&)>& row, Planning planning, bool& given) {
   const Arguments arguments(parameters);
   int sent = 0;
   if (planning == Planning::each_time) {
@@ -126,6 +144,7 @@ void Session::for_each_row(std::string_view sql, const Parameters& parameters,
     while (pg_result* next = PQgetResult(handle())) {
       const Result result(next);
       if (PQresultStatus(next) == PGRES_SINGLE_TUPLE) {
+        given = true;
         wanted = wanted && row(result);
       } else if (!succeeded(next)) {
         throw make_error(handle(), next, "postgres");
@@ -141,10 +160,7 @@ std::vector<Result> Session::execute_together(const std::vector<Call>& calls) {
   std::vector<const std::string*> names;
   names.reserve(calls.size());
   // Nothing may be forgotten while names are collected.
-  if (prepared_.size() + calls.size() > max_prepared) {
-    run("DEALLOCATE ALL", "postgres");
-    prepared_.clear();
-  }
+  if (prepared_.size() + calls.size() > max_prepared) forget_prepared();
   for (const Call& call : calls) names.push_back(&prepare(call.sql, *call.parameters));
 
   const auto lost = [this](const pg_result* result) {
@@ -200,7 +216,7 @@ bool Session::usable_connection() const noexcept {
 }
 
 bool Session::usable() const noexcept {
-  return usable_connection() && PQtransactionStatus(handle()) == PQTRANS_IDLE &&
+  return !spoiled_ && usable_connection() && PQtransactionStatus(handle()) == PQTRANS_IDLE &&
          PQpipelineStatus(handle()) == PQ_PIPELINE_OFF;
 }
 
@@ -215,12 +231,28 @@ bool Session::alive(bool ask) noexcept {
   return succeeded(answer.handle()) && usable();
 }
 
+void Session::set_lock_timeout(std::chrono::milliseconds timeout) {
+  timeout = std::max(timeout, std::chrono::milliseconds(1));
+  if (timeout == lock_timeout_) return;
+  run("SET lock_timeout = " + std::to_string(timeout.count()), "postgres");
+  lock_timeout_ = timeout;
+}
+
 std::size_t Session::rows_for(std::size_t bytes) const noexcept {
   return bytes_per_row_ == 0 ? bytes : std::max<std::size_t>(2 * bytes / bytes_per_row_, 8);
 }
 
 void Session::learn_row_size(std::size_t rows, std::size_t bytes) noexcept {
   if (rows > 0) bytes_per_row_ = std::max<std::size_t>(bytes / rows, 1);
+}
+
+LockTimeout::~LockTimeout() {
+  if (!session_.usable_connection()) return;
+  try {
+    session_.set_lock_timeout(session_.usual_lock_timeout_);
+  } catch (...) {
+    session_.spoiled_ = true;
+  }
 }
 
 Transaction::Transaction(Session& session, std::string_view begin) : session_(session) {

@@ -25,7 +25,8 @@ class Session {
   pg_conn* handle() const noexcept { return connection_.handle(); }
   const std::string& schema() const noexcept { return schema_; }
 
-  /// Executes a statement with parameters, prepared at its first use. An error outside a transaction leaves nothing.
+  /// Executes a statement with parameters, prepared at its first use, and anew when a table has changed meanwhile. An
+  /// error outside a transaction leaves nothing.
   Result execute(std::string_view sql, const Parameters& parameters = {});
 
   /// The same, row by row as they come: memory does not grow with the result. `row` returns false when it wants no
@@ -56,7 +57,14 @@ class Session {
   void learn_row_size(std::size_t rows, std::size_t bytes) noexcept;
 
  private:
+  friend class LockTimeout;
+
+  void set_lock_timeout(std::chrono::milliseconds timeout);
   const std::string& prepare(std::string_view sql, const Parameters& parameters);
+  void forget_prepared();
+  /// Sets `given` when `row` has been called.
+  void fetch_rows(std::string_view sql, const Parameters& parameters, const std::function<bool(const Result&)>& row,
+                  Planning planning, bool& given);
   Result checked(pg_result* result);
   bool usable_connection() const noexcept;
 
@@ -66,12 +74,31 @@ class Session {
   };
 
   const std::string schema_;
+  const std::chrono::milliseconds usual_lock_timeout_;
+  std::chrono::milliseconds lock_timeout_;  // The server's, now.
+  bool spoiled_ = false;
   SociSession connection_;
   std::unordered_map<std::string, std::string, Hash, std::equal_to<>> prepared_;  // By text: the statement's name.
   std::size_t bytes_per_row_ = 0;
 };
 
 using SessionPool = soci_backend::LeasePool<Session>;
+
+/// How long a session waits for each lock, until this object is gone; then as usual again. Outside of transactions.
+class LockTimeout {
+ public:
+  explicit LockTimeout(Session& session) noexcept : session_(session) {}
+  LockTimeout(const LockTimeout&) = delete;
+  LockTimeout& operator=(const LockTimeout&) = delete;
+  /// A session that cannot be set back is not usable() any more.
+  ~LockTimeout();
+
+  /// Costs a round trip when it is another one than before.
+  void set(std::chrono::milliseconds timeout) { session_.set_lock_timeout(timeout); }
+
+ private:
+  Session& session_;
+};
 
 /// A transaction that is rolled back unless commit() was reached.
 class Transaction {

@@ -1,6 +1,6 @@
 #include "migrate.h"
 
-#include "errors.h"
+#include "stele_soci/migration_step.h"
 
 namespace stele::sqlite {
 namespace {
@@ -14,12 +14,6 @@ constexpr std::string_view create_history =
     "    direction  TEXT NOT NULL CHECK (direction = 'up' OR direction = 'down'),\n"
     "    applied_at INTEGER NOT NULL\n"
     ") STRICT";
-
-std::string script_name(const driver::MigrationStep& step) {
-  std::string digits = std::to_string(step.migration->number);
-  digits.insert(0, digits.size() < 4 ? 4 - digits.size() : 0, '0');
-  return "migration " + digits + "_" + std::string(step.migration->title) + (step.up ? ".up.sql" : ".down.sql");
-}
 
 }  // namespace
 
@@ -35,7 +29,7 @@ std::vector<driver::MigrationRecord> migration_history(Session& session) {
     history.push_back({.number = static_cast<int>(query->int64(0)),
                        .title = std::string(query->text(1)),
                        .checksum = std::string(query->text(2)),
-                       .up = query->text(3) == "up",
+                       .up = query->text(3) == soci_backend::direction_name(true),
                        .applied_at = query->time(4)});
   }
   return history;
@@ -46,15 +40,16 @@ bool apply_migration(Session& session, const driver::MigrationStep& step) {
   // The write lock is held by one process at a time, and what is read under it cannot change before the commit.
   Transaction transaction(session, Transaction::Kind::write);
   if (driver::current_migration(migration_history(session)) != step.current) return false;
-  run_script(session.handle(), step.up ? step.migration->up : step.migration->down, script_name(step));
+  const soci_backend::MigrationScript script = soci_backend::script_of(step);
+  run_script(session.handle(), script.text, script.name);
   session.use(create_history)->run();
-  const std::string checksum = driver::checksum(step.migration->up);
+  const driver::MigrationRecord row = soci_backend::history_row(step);
   const Use insert = session.use(
       "INSERT INTO stele_migrations (number, title, checksum, direction, applied_at) VALUES (?1, ?2, ?3, ?4, ?5)");
-  insert->bind(1, std::int64_t{step.migration->number});
-  insert->bind(2, step.migration->title);
-  insert->bind(3, checksum);
-  insert->bind(4, std::string_view(step.up ? "up" : "down"));
+  insert->bind(1, std::int64_t{row.number});
+  insert->bind(2, row.title);
+  insert->bind(3, row.checksum);
+  insert->bind(4, soci_backend::direction_name(row.up));
   insert->bind(5, Timestamp::now());
   insert->step();
   insert->reset();

@@ -384,7 +384,7 @@ void or_throw_throws_the_status(Harness& harness) {
                [&] { store.append(thing("a"), ExpectedVersion::any(), keyed).or_throw(); });
 }
 
-constexpr Case cases[] = {
+constexpr Case all_append_cases[] = {
     {"G2", "first_event_has_version_1", first_event_has_version_1},
     {"G2", "versions_go_on_without_a_gap", versions_go_on_without_a_gap},
     {"G2", "each_stream_counts_for_itself", each_stream_counts_for_itself},
@@ -417,7 +417,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> append_cases() {
-  return cases;
+  return all_append_cases;
 }
 
 }  // namespace stele::testing

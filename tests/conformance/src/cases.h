@@ -20,6 +20,8 @@ struct Case {
       : guarantee(guarantee_), name(name_), needs(needs_), body(body_) {}
 };
 
+inline constexpr Capability needs_read_models = Capability::read_models;
+
 std::span<const Case> append_cases();
 std::span<const Case> expected_version_cases();
 std::span<const Case> command_cases();

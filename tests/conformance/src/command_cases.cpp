@@ -483,7 +483,7 @@ void many_commands_of_a_stream(Harness& harness) {
   expect_error(ErrorCode::invalid_argument, "limit", [&] { store.list_commands(thing("a"), 10'001); });
 }
 
-constexpr Case cases[] = {
+constexpr Case all_command_cases[] = {
     {"G5", "a_command_is_recorded_with_its_outcome", a_command_is_recorded_with_its_outcome},
     {"G5", "what_a_command_leaves_out", what_a_command_leaves_out},
     {"G5", "a_command_is_found_by_key_and_by_id", a_command_is_found_by_key_and_by_id},
@@ -518,7 +518,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> command_cases() {
-  return cases;
+  return all_command_cases;
 }
 
 }  // namespace stele::testing

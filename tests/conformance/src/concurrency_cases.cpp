@@ -279,13 +279,13 @@ void readers_see_whole_appends(Harness& harness) {
   std::atomic<int> still_writing = writing;
   in_threads(writing + 2, [&](int i) {
     if (i < writing) {
+      const Leaving leaving(still_writing);
       for (int done = 0; done < each; ++done) {
         const std::string name = std::to_string(i) + "-" + std::to_string(done);
         AppendRequest append = request(thing("first"), ExpectedVersion::any(), batch(batch_size, name));
         append.streams.push_back({thing("second"), ExpectedVersion::any(), batch(batch_size, name)});
         EXPECT_TRUE(stores[i].append(append).ok());
       }
-      --still_writing;
       return;
     }
     for (bool last = false; !last;) {
@@ -397,7 +397,7 @@ void threads_do_not_mix_their_events(Harness& harness) {
   });
 }
 
-constexpr Case cases[] = {
+constexpr Case all_concurrency_cases[] = {
     {"G3", "one_winner_for_each_version", one_winner_for_each_version},
     {"G3", "retried_increments_lose_no_update", retried_increments_lose_no_update},
     {"G2", "appends_without_expectation_all_succeed", appends_without_expectation_all_succeed},
@@ -420,7 +420,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> concurrency_cases() {
-  return cases;
+  return all_concurrency_cases;
 }
 
 }  // namespace stele::testing

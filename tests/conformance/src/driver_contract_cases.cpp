@@ -240,19 +240,19 @@ void scanned_to_passes_nothing_that_comes_later(Harness& harness) {
 void scanned_to_passes_no_event_of_concurrent_writers(Harness& harness) {
   const std::unique_ptr<Driver> writing = harness.open();
   const std::unique_ptr<Driver> reading = harness.open();
-  constexpr int writers = 6;
+  constexpr int appenders = 6;
   const int each = rounds(60, 12);
-  std::atomic<int> still_writing = writers;
+  std::atomic<int> still_writing = appenders;
   std::vector<std::string> seen;
   LogFilter rare;
   rare.event_types = {"rare"};
-  in_threads(writers + 1, [&](int i) {
-    if (i < writers) {
+  in_threads(appenders + 1, [&](int i) {
+    if (i < appenders) {
+      const Leaving leaving(still_writing);
       for (int n = 0; n < each; ++n) {
         send(*writing, request(thing(std::to_string(i)), ExpectedVersion::any(),
                                {event("common"), event(n % 3 ? "common" : "rare")}));
       }
-      --still_writing;
       return;
     }
     EventPage page;
@@ -271,7 +271,7 @@ void scanned_to_passes_no_event_of_concurrent_writers(Harness& harness) {
   reading->read_log({Direction::forwards, Position(0), Position(no_bound), {}, &rare, {many, many}}, whole);
   std::vector<std::string> wanted;
   for (std::size_t k = 0; k < whole.size(); ++k) wanted.push_back(describe(whole[k]));
-  EXPECT_EQ(wanted.size(), static_cast<std::size_t>(writers * ((each + 2) / 3)));
+  EXPECT_EQ(wanted.size(), static_cast<std::size_t>(appenders * ((each + 2) / 3)));
   EXPECT_EQ(seen == wanted, true) << "seen " << seen.size() << " of " << wanted.size();
 }
 
@@ -484,7 +484,7 @@ void the_name_is_lower_case(Harness& harness) {
   EXPECT_EQ(harness.open()->name(), name);
 }
 
-constexpr Case cases[] = {
+constexpr Case all_driver_contract_cases[] = {
     {"API", "a_page_of_a_stream_holds_max_events", a_page_of_a_stream_holds_max_events},
     {"API", "a_page_of_a_stream_keeps_its_bounds", a_page_of_a_stream_keeps_its_bounds},
     {"API", "a_page_holds_max_bytes", a_page_holds_max_bytes},
@@ -509,7 +509,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> driver_contract_cases() {
-  return cases;
+  return all_driver_contract_cases;
 }
 
 }  // namespace stele::testing

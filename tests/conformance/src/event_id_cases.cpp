@@ -275,12 +275,12 @@ void events_that_changed_streams_are_duplicates(Harness& harness) {
   expect_duplicate_id(store, asked, uuid(1));
 }
 
-struct Change {
+struct EventChange {
   const char* what;
   void (*make)(NewEvent&);
 };
 
-constexpr Change changes[] = {
+constexpr EventChange event_changes[] = {
     {"type", [](NewEvent& e) { e.type = "Type-1"; }},
     {"event version", [](NewEvent& e) { e.event_version = 3; }},
     {"occurred_at by a microsecond",
@@ -319,7 +319,7 @@ void each_change_is_a_duplicate(Harness& harness) {
   EventStore store = open_store(harness);
   const AppendRequest original = request(thing("a"), ExpectedVersion::any(), {full_event(1)});
   const AppendResult first = store.append(original);
-  for (const Change& change : changes) {
+  for (const EventChange& change : event_changes) {
     SCOPED_TRACE(change.what);
     AppendRequest asked = original;
     change.make(asked.streams.front().events.front());
@@ -457,7 +457,7 @@ void an_idempotency_key_under_a_command(Harness& harness) {
   EXPECT_FALSE(store.is_command_processed(command("r2").key));
 }
 
-constexpr Case cases[] = {
+constexpr Case all_event_id_cases[] = {
     {"G6", "a_given_id_is_kept", a_given_id_is_kept},
     {"G6", "a_missing_id_is_made", a_missing_id_is_made},
     {"G6", "an_unknown_id_is_not_found", an_unknown_id_is_not_found},
@@ -492,7 +492,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> event_id_cases() {
-  return cases;
+  return all_event_id_cases;
 }
 
 }  // namespace stele::testing

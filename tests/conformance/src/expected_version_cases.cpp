@@ -228,7 +228,7 @@ void a_condition_of_a_command_counts(Harness& harness) {
   EXPECT_TRUE(store.is_command_processed(asked.command->key));
 }
 
-constexpr Case cases[] = {
+constexpr Case all_expected_version_cases[] = {
     {"G3", "no_stream_holds_for_a_missing_stream", no_stream_holds_for_a_missing_stream},
     {"G3", "exactly_0_is_no_stream", exactly_0_is_no_stream},
     {"G3", "stream_exists_needs_an_event", stream_exists_needs_an_event},
@@ -250,7 +250,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> expected_version_cases() {
-  return cases;
+  return all_expected_version_cases;
 }
 
 }  // namespace stele::testing

@@ -410,7 +410,7 @@ void a_filter_that_breaks_a_rule(Harness& harness) {
   refused(ErrorCode::too_large, "attributes", {.attributes = {{"x", std::string(256, 'x')}}});
 }
 
-constexpr Case cases[] = {
+constexpr Case all_filter_cases[] = {
     {"API", "each_filter_alone", each_filter_alone},
     {"API", "each_pair_of_filters", each_pair_of_filters},
     {"API", "all_filters_at_once", all_filters_at_once},
@@ -432,7 +432,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> filter_cases() {
-  return cases;
+  return all_filter_cases;
 }
 
 }  // namespace stele::testing

@@ -108,7 +108,7 @@ void raw_sql_executes_and_reports(Harness& harness) {
   EXPECT_NE(harness.raw_sql("SELECT * FROM no_such_table_anywhere"), "");
 }
 
-constexpr Case cases[] = {
+constexpr Case all_immutability_cases[] = {
     {"G8", "attacks_are_refused", Capability::raw_sql, attacks_are_refused},
     {"G8", "the_store_goes_on_after_attacks", Capability::raw_sql, the_store_goes_on_after_attacks},
     {"G8", "raw_sql_executes_and_reports", Capability::raw_sql, raw_sql_executes_and_reports},
@@ -118,7 +118,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> immutability_cases() {
-  return cases;
+  return all_immutability_cases;
 }
 
 }  // namespace stele::testing

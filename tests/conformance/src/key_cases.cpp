@@ -359,7 +359,7 @@ void reads_refuse_what_no_name_can_be(Harness& harness) {
   }
 }
 
-constexpr Case cases[] = {
+constexpr Case all_key_cases[] = {
     {"G1", "look_alike_stream_ids", look_alike_stream_ids},
     {"G1", "look_alike_stream_types", look_alike_stream_types},
     {"G1", "look_alike_tenants", look_alike_tenants},
@@ -380,7 +380,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> key_cases() {
-  return cases;
+  return all_key_cases;
 }
 
 }  // namespace stele::testing

@@ -7,7 +7,7 @@
 namespace stele::testing {
 namespace {
 
-void fill(EventStore& store) {
+void fill_some(EventStore& store) {
   ASSERT_TRUE(
       store.append(request(command("r-1"), thing("a"), ExpectedVersion::any(), {full_event(1), full_event(2)})).ok());
   ASSERT_TRUE(store.append(thing("b"), ExpectedVersion::any(), events(3)).ok());
@@ -22,7 +22,7 @@ void everything_is_there_after_opening_again(Harness& harness) {
   AppendResult result;
   {
     EventStore store = open_store(harness);
-    fill(store);
+    fill_some(store);
     result = store.append(last);
     expect_appended(result, 3, 3);
     before = contents(store) + describe(store.find_command(last.command->key).value());
@@ -90,7 +90,7 @@ void drivers_of_one_storage_see_each_other(Harness& harness) {
 void closing_one_store_leaves_the_others(Harness& harness) {
   EventStore first = open_store(harness);
   EventStore second = open_store(harness);
-  fill(first);
+  fill_some(first);
   first.close();
   expect_appended(second.append(thing("a"), ExpectedVersion::exactly(2), events(1, 3)), 3, 3);
   EventStore third = open_store(harness);
@@ -102,7 +102,7 @@ void closing_one_store_leaves_the_others(Harness& harness) {
 void every_call_after_close_says_so(Harness& harness) {
   EventStore keeps_the_storage = open_store(harness);
   EventStore store = open_store(harness);
-  fill(store);
+  fill_some(store);
   const std::string before = contents(keeps_the_storage);
   EventReader half_read = store.read_stream(thing("a"));
   store.close();
@@ -133,7 +133,7 @@ void every_call_after_close_says_so(Harness& harness) {
 
 void a_moved_store_is_the_same_store(Harness& harness) {
   EventStore first = open_store(harness);
-  fill(first);
+  fill_some(first);
   const std::string before = contents(first);
   EventReader reader = first.read_stream(thing("b"));
   EventStore second = std::move(first);
@@ -162,7 +162,7 @@ void expect_busy(const std::function<void()>& call) {
 
 void a_held_database_gives_busy_and_applies_nothing(Harness& harness) {
   EventStore store = open_store(harness);
-  fill(store);
+  fill_some(store);
   const std::string before = contents(store);
   const AppendRequest append = request(command("r-9"), thing("a"), ExpectedVersion::any(), events(2));
   harness.hold_write_lock([&] {
@@ -177,7 +177,7 @@ void a_held_database_gives_busy_and_applies_nothing(Harness& harness) {
 
 void held_calls_of_several_threads_are_busy_and_free_again(Harness& harness) {
   EventStore store = open_store(harness);
-  fill(store);
+  fill_some(store);
   const std::string before = contents(store);
   harness.hold_write_lock([&] {
     in_threads(4, [&](int i) {
@@ -199,7 +199,7 @@ void held_calls_of_several_threads_are_busy_and_free_again(Harness& harness) {
 
 void a_write_waits_for_a_database_that_is_soon_free(Harness& harness) {
   EventStore store = open_store(harness);
-  fill(store);
+  fill_some(store);
   std::jthread writer;
   AppendResult result;
   std::string failure;
@@ -218,7 +218,7 @@ void a_write_waits_for_a_database_that_is_soon_free(Harness& harness) {
   expect_appended(result, 3, 3);
 }
 
-constexpr Case cases[] = {
+constexpr Case all_lifecycle_cases[] = {
     {"G12", "everything_is_there_after_opening_again", Capability::durable, everything_is_there_after_opening_again},
     {"G12", "streams_and_positions_go_on_after_opening_again", Capability::durable,
      streams_and_positions_go_on_after_opening_again},
@@ -239,7 +239,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> lifecycle_cases() {
-  return cases;
+  return all_lifecycle_cases;
 }
 
 }  // namespace stele::testing

@@ -18,7 +18,7 @@ Json object_of(std::size_t bytes) {
   return json("{\"a\":\"" + std::string(bytes - 8, 'x') + "\"}");
 }
 
-NewEvent& first_event(AppendRequest& asked) {
+NewEvent& first_of(AppendRequest& asked) {
   return asked.streams.front().events.front();
 }
 
@@ -50,26 +50,25 @@ constexpr TextLimit text_limits[] = {
     {"stream_id", limits::stream_id_bytes,
      [](AppendRequest& r, const std::string& text) { r.streams.front().stream.id = text; },
      [](const RecordedEvent& e, const CommandRecord&) { return e.stream.id; }},
-    {"event_type", limits::event_type_bytes,
-     [](AppendRequest& r, const std::string& text) { first_event(r).type = text; },
+    {"event_type", limits::event_type_bytes, [](AppendRequest& r, const std::string& text) { first_of(r).type = text; },
      [](const RecordedEvent& e, const CommandRecord&) { return e.type; }},
     {"actor_id", limits::actor_id_bytes,
      [](AppendRequest& r, const std::string& text) {
-       first_event(r).actor = Actor{ActorType::agent, text};
+       first_of(r).actor = Actor{ActorType::agent, text};
      },
      [](const RecordedEvent& e, const CommandRecord&) { return e.actor ? e.actor->id : ""; }},
-    {"source", limits::source_bytes, [](AppendRequest& r, const std::string& text) { first_event(r).source = text; },
+    {"source", limits::source_bytes, [](AppendRequest& r, const std::string& text) { first_of(r).source = text; },
      [](const RecordedEvent& e, const CommandRecord&) { return e.source.value_or(""); }},
     {"idempotency_key", limits::idempotency_key_bytes,
-     [](AppendRequest& r, const std::string& text) { first_event(r).idempotency_key = text; },
+     [](AppendRequest& r, const std::string& text) { first_of(r).idempotency_key = text; },
      [](const RecordedEvent& e, const CommandRecord&) { return e.idempotency_key.value_or(""); }},
     {"attributes", limits::attribute_name_bytes,
-     [](AppendRequest& r, const std::string& text) { first_event(r).attributes[text] = "x"; },
+     [](AppendRequest& r, const std::string& text) { first_of(r).attributes[text] = "x"; },
      [](const RecordedEvent& e, const CommandRecord&) {
        return e.attributes.empty() ? "" : e.attributes.begin()->first;
      }},
     {"attributes", limits::attribute_value_bytes,
-     [](AppendRequest& r, const std::string& text) { first_event(r).attributes["x"] = text; },
+     [](AppendRequest& r, const std::string& text) { first_of(r).attributes["x"] = text; },
      [](const RecordedEvent& e, const CommandRecord&) {
        return e.attributes.empty() ? "" : e.attributes.begin()->second;
      }},
@@ -104,7 +103,7 @@ void texts_at_their_limit(Harness& harness) {
     ASSERT_EQ(text.size(), limit.bytes);
     AppendRequest asked = small_request();
     asked.command->key.request_id = "r" + std::to_string(++number);
-    first_event(asked).event_id = uuid(number);
+    first_of(asked).event_id = uuid(number);
     limit.put(asked, text);
     expect_status(AppendStatus::appended, store.append(asked));
     const std::optional<RecordedEvent> event = store.find_event(uuid(number));
@@ -139,7 +138,7 @@ void all_keys_at_their_limit_at_once(Harness& harness) {
   AppendRequest asked = request(command(text_of(limits::request_id_bytes), text_of(limits::source_bytes)), stream,
                                 ExpectedVersion::no_stream(), {full_event(1)});
   asked.command->key.tenant = stream.tenant;
-  NewEvent& given = first_event(asked);
+  NewEvent& given = first_of(asked);
   given.type = text_of(limits::event_type_bytes);
   given.source = text_of(limits::source_bytes);
   given.actor->id = text_of(limits::actor_id_bytes);
@@ -340,9 +339,9 @@ void values_outside_their_lists(Harness& harness) {
     expect_nothing_written(store,
                            [&] { expect_error(ErrorCode::invalid_argument, field, [&] { store.append(asked); }); });
   };
-  refused("actor_type", [](AppendRequest& r) { first_event(r).actor = Actor{static_cast<ActorType>(4), "x"}; });
-  refused("channel", [](AppendRequest& r) { first_event(r).channel = static_cast<Channel>(5); });
-  refused("redaction_level", [](AppendRequest& r) { first_event(r).redaction_level = static_cast<RedactionLevel>(3); });
+  refused("actor_type", [](AppendRequest& r) { first_of(r).actor = Actor{static_cast<ActorType>(4), "x"}; });
+  refused("channel", [](AppendRequest& r) { first_of(r).channel = static_cast<Channel>(5); });
+  refused("redaction_level", [](AppendRequest& r) { first_of(r).redaction_level = static_cast<RedactionLevel>(3); });
   refused("actor_type", [](AppendRequest& r) { r.command->actor = Actor{static_cast<ActorType>(255), "x"}; });
   refused("channel", [](AppendRequest& r) { r.command->channel = static_cast<Channel>(255); });
 }
@@ -398,7 +397,7 @@ void the_last_event_of_many_is_checked_too(Harness& harness) {
   EXPECT_FALSE(store.is_command_processed(asked.command->key));
 }
 
-constexpr Case cases[] = {
+constexpr Case all_limit_cases[] = {
     {"G9", "texts_at_their_limit", texts_at_their_limit},
     {"G9", "texts_over_their_limit", texts_over_their_limit},
     {"G9", "all_keys_at_their_limit_at_once", all_keys_at_their_limit_at_once},
@@ -421,7 +420,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> limit_cases() {
-  return cases;
+  return all_limit_cases;
 }
 
 }  // namespace stele::testing

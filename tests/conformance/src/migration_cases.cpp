@@ -421,7 +421,7 @@ void dump_schema_is_stable_and_reads_only(Harness& harness) {
   EXPECT_EQ(store_of(*first).dump_schema(), schema) << "the schema depends on the events";
 }
 
-constexpr Case cases[] = {
+constexpr Case all_migration_cases[] = {
     {"API", "migrations_are_numbered_and_titled", Capability::migrations, migrations_are_numbered_and_titled},
     {"API", "status_of_an_empty_database_writes_nothing", Capability::migrations,
      status_of_an_empty_database_writes_nothing},
@@ -446,7 +446,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> migration_cases() {
-  return cases;
+  return all_migration_cases;
 }
 
 }  // namespace stele::testing

@@ -724,7 +724,7 @@ void random_documents_come_back(Harness& harness) {
   });
 }
 
-constexpr Case cases[] = {
+constexpr Case all_model_cases[] = {
     {"API", "random_calls_match_the_model", random_calls_match_the_model},
     {"G3", "racing_appends_have_an_order_that_explains_them", racing_appends_have_an_order_that_explains_them},
     {"API", "random_reads_are_slices_of_the_whole", random_reads_are_slices_of_the_whole},
@@ -734,7 +734,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> model_cases() {
-  return cases;
+  return all_model_cases;
 }
 
 }  // namespace stele::testing

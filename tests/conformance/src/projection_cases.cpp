@@ -21,24 +21,12 @@ using std::chrono::steady_clock;
 using Numbers = std::map<std::string, std::int64_t>;
 using State = Subscription::State;
 
-// How long a case waits for what has to come. It fails afterwards: no case depends on how fast the machine is.
-constexpr std::chrono::seconds patience{60};
 constexpr milliseconds short_lease{1'000};  // The shortest there is.
 
-template <class Condition>
-bool comes_true(Condition condition) {
-  const auto deadline = steady_clock::now() + patience;
-  while (!condition()) {
-    if (steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(milliseconds(2));
-  }
-  return true;
-}
-
 /// Where a thread waits until a case lets it go on.
-class Gate {
+class Gateway {
  public:
-  ~Gate() { open(); }
+  ~Gateway() { open(); }
   void pass() {
     std::unique_lock lock(mutex_);
     arrived_ = true;
@@ -47,7 +35,7 @@ class Gate {
   }
   bool wait_for_arrival() {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, patience, [this] { return arrived_; });
+    return changed_.wait_for(lock, patience(), [this] { return arrived_; });
   }
   void open() {
     const std::lock_guard lock(mutex_);
@@ -60,10 +48,6 @@ class Gate {
   std::condition_variable changed_;
   bool arrived_ = false;
   bool open_ = false;
-};
-
-struct Refusal : std::runtime_error {
-  using std::runtime_error::runtime_error;
 };
 
 /// Calls something when a case is over, however it ends.
@@ -79,9 +63,9 @@ class AtEnd {
 };
 
 /// Counts events by generation and position: "g1/@7" is how often the event at 7 took effect.
-class Tally : public Projection {
+class TallyProjection : public Projection {
  public:
-  explicit Tally(Harness& harness) : counters_(harness.counters()) {}
+  explicit TallyProjection(Harness& harness) : counters_(harness.counters()) {}
 
   // May be set before it is used.
   LogFilter only;
@@ -109,8 +93,8 @@ class Tally : public Projection {
   Counters& counters_;
 };
 
-std::shared_ptr<Tally> tally(Harness& harness) {
-  return std::make_shared<Tally>(harness);
+std::shared_ptr<TallyProjection> tally(Harness& harness) {
+  return std::make_shared<TallyProjection>(harness);
 }
 
 /// Positions that took effect in a generation, and how often.
@@ -170,8 +154,8 @@ class Doomed final : public ForwardingDriver {
  public:
   using ForwardingDriver::ForwardingDriver;
 
-  Gate at_transaction;  ///< Where the one who works waits, its events in hand.
-  Gate at_renewal;
+  Gateway at_transaction;  ///< Where the one who works waits, its events in hand.
+  Gateway at_renewal;
   std::atomic<bool> cut_off = false;
   std::atomic<bool> dead = false;  ///< As if the process were gone.
 
@@ -219,8 +203,8 @@ void every_event_takes_effect_once(Harness& harness) {
   options.batch = 7;
   {
     ProjectionRunner runner(store, tally(harness), options);
-    ASSERT_TRUE(runner.wait_for(Position(append(store, "b", 30)), patience));
-    for (int i = 0; i < 10; ++i) ASSERT_TRUE(runner.wait_for(append(store, "a"), patience)) << i;
+    ASSERT_TRUE(runner.wait_for(Position(append(store, "b", 30)), patience()));
+    for (int i = 0; i < 10; ++i) ASSERT_TRUE(runner.wait_for(append(store, "a"), patience())) << i;
     EXPECT_EQ(runner.parts(), std::vector<std::int32_t>{0});
   }
   expect_all_once(harness, store);
@@ -228,7 +212,7 @@ void every_event_takes_effect_once(Harness& harness) {
   EXPECT_EQ(harness.counters().read().at("active/1"), 1);
   const Position last = append(store, "c", 20);
   ProjectionRunner runner(store, tally(harness), options);
-  ASSERT_TRUE(runner.wait_for(last, patience));
+  ASSERT_TRUE(runner.wait_for(last, patience()));
   expect_all_once(harness, store);
 }
 
@@ -247,7 +231,7 @@ void what_fails_is_rolled_back_and_ends_it(Harness& harness) {
     expect_error(ErrorCode::handler_failed, "not this one", [&] { runner.join(); });
     EXPECT_EQ(runner.state(), State::failed);
     ASSERT_TRUE(runner.error());
-    EXPECT_FALSE(runner.wait_for(log.back().position, patience));
+    EXPECT_FALSE(runner.wait_for(log.back().position, patience()));
   }
   // The batch, then one a transaction, and the failing one as often as the policy says.
   EXPECT_EQ(seen, (std::vector<std::int64_t>{1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 5}));
@@ -255,7 +239,7 @@ void what_fails_is_rolled_back_and_ends_it(Harness& harness) {
   EXPECT_EQ(checkpoint(store), log[3].position);
   EXPECT_FALSE(state_of(store).checkpoints.at(0).leased) << "it gave its lease back";
   ProjectionRunner next(store, tally(harness), options_of());
-  ASSERT_TRUE(next.wait_for(log.back().position, patience));
+  ASSERT_TRUE(next.wait_for(log.back().position, patience()));
   expect_all_once(harness, store);
 }
 
@@ -272,7 +256,7 @@ void what_fails_for_a_while_takes_effect_once(Harness& harness) {
   options.trouble = [&](const Error&) { ++troubles; };
   options.on_error.then = ErrorPolicy::Then::retry;
   ProjectionRunner runner(store, projection, options);
-  ASSERT_TRUE(runner.wait_for(last, patience));
+  ASSERT_TRUE(runner.wait_for(last, patience()));
   expect_all_once(harness, store);
   EXPECT_EQ(failures, 6);
   EXPECT_EQ(troubles, 4) << "the batch does not count";
@@ -289,7 +273,7 @@ void what_cannot_be_applied_goes_to_the_dead_letters(Harness& harness) {
   ProjectionOptions options = options_of();
   options.on_error.then = ErrorPolicy::Then::dead_letter;
   ProjectionRunner runner(store, projection, options);
-  ASSERT_TRUE(runner.wait_for(log.back().position, patience));
+  ASSERT_TRUE(runner.wait_for(log.back().position, patience()));
   runner.stop();
   std::map<std::int64_t, std::int64_t> wanted = once(log);
   wanted.erase(log[2].position.value());
@@ -313,7 +297,7 @@ void a_zombie_commits_nothing(Harness& harness) {
   const auto doomed = std::make_shared<Doomed>(harness.open());
   EventStore cut_off_store(share(doomed));
   ProjectionRunner zombie(cut_off_store, tally(harness), options_of(short_lease));
-  ASSERT_TRUE(zombie.wait_for(append(store, "a", 5), patience));
+  ASSERT_TRUE(zombie.wait_for(append(store, "a", 5), patience()));
 
   doomed->cut_off = true;
   const Position last = append(store, "a", 5);
@@ -321,7 +305,7 @@ void a_zombie_commits_nothing(Harness& harness) {
   ASSERT_TRUE(doomed->at_renewal.wait_for_arrival());
   const auto dead_at = steady_clock::now();
   ProjectionRunner heir(store, tally(harness), options_of(short_lease));
-  ASSERT_TRUE(heir.wait_for(last, patience));
+  ASSERT_TRUE(heir.wait_for(last, patience()));
   EXPECT_LT(steady_clock::now() - dead_at, 10 * short_lease) << "a lease's time, with room for a slow machine";
   expect_all_once(harness, store);
 
@@ -330,11 +314,11 @@ void a_zombie_commits_nothing(Harness& harness) {
   ASSERT_TRUE(comes_true([&] { return zombie.parts().empty(); })) << "it finds out that it lost its lease";
   expect_all_once(harness, store);
   doomed->at_renewal.open();
-  ASSERT_TRUE(heir.wait_for(append(store, "b", 5), patience));
+  ASSERT_TRUE(heir.wait_for(append(store, "b", 5), patience()));
   expect_all_once(harness, store);
   EXPECT_EQ(zombie.state(), State::waiting_for_lease);
   heir.stop();
-  ASSERT_TRUE(zombie.wait_for(append(store, "c", 5), patience)) << "now it may go on";
+  ASSERT_TRUE(zombie.wait_for(append(store, "c", 5), patience())) << "now it may go on";
   expect_all_once(harness, store);
 }
 
@@ -342,17 +326,17 @@ void one_runs_and_the_others_wait(Harness& harness) {
   EventStore store = open_store(harness);
   EventStore other = open_store(harness);
   auto first = std::make_unique<ProjectionRunner>(store, tally(harness), options_of(short_lease));
-  ASSERT_TRUE(first->wait_for(append(store, "a", 5), patience));
+  ASSERT_TRUE(first->wait_for(append(store, "a", 5), patience()));
   ProjectionRunner second(other, tally(harness), options_of(short_lease));
-  ASSERT_TRUE(second.wait_for(append(store, "a", 5), patience)) << "it waits for what others do, too";
+  ASSERT_TRUE(second.wait_for(append(store, "a", 5), patience())) << "it waits for what others do, too";
   EXPECT_EQ(second.state(), State::waiting_for_lease);
   EXPECT_TRUE(second.parts().empty());
   expect_error(ErrorCode::busy, "running", [&] {
-    Tally third(harness);
+    TallyProjection third(harness);
     run_projection(other, third, options_of());
   });
   first.reset();
-  ASSERT_TRUE(second.wait_for(append(store, "a", 5), patience));
+  ASSERT_TRUE(second.wait_for(append(store, "a", 5), patience()));
   EXPECT_EQ(second.parts(), std::vector<std::int32_t>{0});
   expect_all_once(harness, store);
 }
@@ -365,7 +349,7 @@ void a_checkpoint_moves_past_what_is_filtered(Harness& harness) {
   projection->only.event_types = {"wanted"};
   ProjectionRunner runner(store, projection, options_of());
   const Position last = append(store, "a", 200);
-  ASSERT_TRUE(runner.wait_for(last, patience));
+  ASSERT_TRUE(runner.wait_for(last, patience()));
   ASSERT_TRUE(comes_true([&] { return checkpoint(store) >= last; }));
   EXPECT_TRUE(effects(harness).empty());
   append(store, "a", 3, "wanted");
@@ -413,7 +397,7 @@ void a_tenant_has_a_checkpoint_of_its_own(Harness& harness) {
   append(store, "a", 3);
   ProjectionOptions options = options_of();
   options.tenant = "acme";
-  Tally projection(harness);
+  TallyProjection projection(harness);
   std::set<std::string> tenants;
   projection.before = [&](const RecordedEvent& event, ProjectionContext& context) {
     tenants.insert(event.stream.tenant);
@@ -432,7 +416,7 @@ void a_tenant_has_a_checkpoint_of_its_own(Harness& harness) {
 void lag_is_what_is_to_be_done(Harness& harness) {
   EventStore store = open_store(harness);
   append(store, "a", 10);
-  Tally projection(harness);
+  TallyProjection projection(harness);
   run_projection(store, projection, options_of());
   ASSERT_EQ(projection_statuses(store).size(), 1u);
   EXPECT_EQ(projection_statuses(store)[0].lag, 0);
@@ -452,7 +436,7 @@ void a_rebuild_stands_beside_the_active_one(Harness& harness) {
   append(store, "a", 50);
   ProjectionRunner runner(store, tally(harness), options_of(short_lease));
   ProjectionRunner elsewhere(other, tally(harness), options_of(short_lease));
-  ASSERT_TRUE(runner.wait_for(append(store, "a", 10), patience));
+  ASSERT_TRUE(runner.wait_for(append(store, "a", 10), patience()));
 
   // Everything that a reader sees in the active generation stays there, while appends go on.
   std::atomic<bool> over = false;
@@ -474,7 +458,7 @@ void a_rebuild_stands_beside_the_active_one(Harness& harness) {
     return std::string();
   });
   const AtEnd end_reading([&] { over = true; });
-  Gate gate;
+  Gateway gate;
   std::atomic<bool> held = false;
   const auto slow = tally(harness);
   slow->before = [&](const RecordedEvent& event, ProjectionContext& context) {
@@ -488,14 +472,14 @@ void a_rebuild_stands_beside_the_active_one(Harness& harness) {
   auto rebuild = std::async(std::launch::async, [&] { return rebuild_projection(other, *slow, options); });
   const AtEnd end_waiting([&] { gate.open(); });
   ASSERT_TRUE(gate.wait_for_arrival());
-  for (int i = 0; i < 5; ++i) ASSERT_TRUE(runner.wait_for(append(store, "b"), patience)) << "it goes on meanwhile";
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(runner.wait_for(append(store, "b"), patience())) << "it goes on meanwhile";
   EXPECT_EQ(state_of(store).active_generation, 1);
   expect_all_once(harness, store, 1);
-  Tally second(harness);
+  TallyProjection second(harness);
   expect_error(ErrorCode::busy, "rebuilt", [&] { rebuild_projection(store, second, options_of()); });
   gate.open();
   EXPECT_EQ(rebuild.get(), 2);
-  for (int i = 0; i < 5; ++i) ASSERT_TRUE(runner.wait_for(append(store, "c"), patience));
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(runner.wait_for(append(store, "c"), patience()));
   over = true;
   EXPECT_EQ(read_on.get(), "");
   expect_all_once(harness, store, 2);
@@ -537,33 +521,33 @@ void a_switch_takes_along_what_came_last(Harness& harness) {
   if (!answers_inside_a_transaction(store.driver())) return;
   append(store, "a", 10);
   ProjectionRunner runner(store, tally(harness), options_of(short_lease));
-  ASSERT_TRUE(runner.wait_for(append(store, "a"), patience));
+  ASSERT_TRUE(runner.wait_for(append(store, "a"), patience()));
   int transactions = 0;
   int late = 0;
   EventStore rebuilding(std::make_unique<BeforeTransactions>(harness.open(), [&] {
     // The first makes the tables, the second applies everything, the third switches.
-    if (++transactions == 3) late += runner.wait_for(append(store, "late", 3), patience) ? 1 : 0;
+    if (++transactions == 3) late += runner.wait_for(append(store, "late", 3), patience()) ? 1 : 0;
     // The fourth drops the old generation: this is what readers had since the switch.
     if (transactions == 4) {
       runner.pause();
       late += effects(harness, 2).size() >= 14 ? 1 : 0;
     }
   }));
-  Tally projection(harness);
+  TallyProjection projection(harness);
   EXPECT_EQ(rebuild_projection(rebuilding, projection, options_of(short_lease)), 2);
   EXPECT_EQ(late, 2) << "what the active generation had shown was gone for a while";
   EXPECT_EQ(transactions, 4);
   runner.resume();
-  ASSERT_TRUE(runner.wait_for(append(store, "a"), patience));
+  ASSERT_TRUE(runner.wait_for(append(store, "a"), patience()));
   expect_all_once(harness, store, 2);
 }
 
 void a_rebuild_that_fails_leaves_the_active_one(Harness& harness) {
   EventStore store = open_store(harness);
   append(store, "a", 10);
-  Tally good(harness);
+  TallyProjection good(harness);
   run_projection(store, good, options_of());
-  Tally bad(harness);
+  TallyProjection bad(harness);
   bad.after = [](const RecordedEvent& event, ProjectionContext&) {
     if (event.version == Version(7)) throw Refusal("not this one");
   };
@@ -582,12 +566,12 @@ void a_rebuild_that_fails_leaves_the_active_one(Harness& harness) {
 void the_next_rebuild_removes_what_a_dead_one_left(Harness& harness) {
   EventStore store = open_store(harness);
   append(store, "a", 10);
-  Tally good(harness);
+  TallyProjection good(harness);
   run_projection(store, good, options_of());
   {
     const auto doomed = std::make_shared<Doomed>(harness.open());
     EventStore dying(share(doomed));
-    Tally bad(harness);
+    TallyProjection bad(harness);
     bad.before = [&](const RecordedEvent& event, ProjectionContext&) {
       if (event.version == Version(5)) doomed->dead = true;
     };
@@ -629,7 +613,7 @@ void rebuilds_race(Harness& harness) {
     std::atomic<int> won = 0;
     std::atomic<int> lost = 0;
     in_threads(3, [&](int) {
-      Tally projection(harness);
+      TallyProjection projection(harness);
       try {
         rebuild_projection(store, projection, options_of());
         ++won;
@@ -653,10 +637,10 @@ void rebuilds_race(Harness& harness) {
 void a_reset_begins_anew(Harness& harness) {
   EventStore store = open_store(harness);
   append(store, "a", 10);
-  Tally projection(harness);
+  TallyProjection projection(harness);
   {
     ProjectionRunner runner(store, tally(harness), options_of());
-    ASSERT_TRUE(runner.wait_for(store.log_end(), patience));
+    ASSERT_TRUE(runner.wait_for(store.log_end(), patience()));
     expect_error(ErrorCode::busy, "running", [&] { reset_projection(store, projection, options_of()); });
   }
   expect_all_once(harness, store);
@@ -706,7 +690,7 @@ void a_group_has_everything_once_while_members_come_and_go(Harness& harness) {
 
   append_to_all();
   ProjectionRunner a(stores[0], member(), options);
-  ASSERT_TRUE(a.wait_for(last, patience));
+  ASSERT_TRUE(a.wait_for(last, patience()));
   EXPECT_EQ(a.parts().size(), static_cast<std::size_t>(parts)) << "alone, it has all";
   expect_all_once(harness, store);
 
@@ -726,7 +710,7 @@ void a_group_has_everything_once_while_members_come_and_go(Harness& harness) {
   };
   ASSERT_TRUE(comes_true([&] { return all_have({&a, b.get(), &c, d.get()}, 2, 2); })) << "a fair share";
   append_to_all();
-  ASSERT_TRUE(a.wait_for(last, patience));
+  ASSERT_TRUE(a.wait_for(last, patience()));
   expect_all_once(harness, store);
 
   // One leaves, one dies.
@@ -738,14 +722,14 @@ void a_group_has_everything_once_while_members_come_and_go(Harness& harness) {
   doomed->dead = true;
   append_to_all();
   ASSERT_TRUE(comes_true([&] { return all_have({&a, &c}, 4, 4); })) << "the others take over";
-  ASSERT_TRUE(a.wait_for(last, patience));
+  ASSERT_TRUE(a.wait_for(last, patience()));
   expect_all_once(harness, store);
   doomed->cut_off = false;
   doomed->at_transaction.open();
   doomed->at_renewal.open();
   d.reset();
   append_to_all();
-  ASSERT_TRUE(c.wait_for(last, patience));
+  ASSERT_TRUE(c.wait_for(last, patience()));
   expect_all_once(harness, store);
   EXPECT_EQ(out_of_order, std::vector<std::string>());
 }
@@ -755,7 +739,7 @@ void a_part_applies_its_streams_alone(Harness& harness) {
   for (int i = 0; i < 20; ++i) append(store, "s" + std::to_string(i), 2);
   ProjectionOptions options = options_of();
   options.parts = 3;
-  Tally projection(harness);
+  TallyProjection projection(harness);
   EXPECT_GE(run_projection(store, projection, options), store.log_end());
   expect_all_once(harness, store);
   for (const PartState& part : state_of(store).checkpoints) EXPECT_GE(part.position, store.log_end());
@@ -791,7 +775,7 @@ void tables_are_made_by_one_at_a_time(Harness& harness) {
   options.parts = 8;
   const auto projection = std::make_shared<Careful>();
   ProjectionRunner runner(store, projection, options);
-  ASSERT_TRUE(runner.wait_for(store.log_end(), patience));
+  ASSERT_TRUE(runner.wait_for(store.log_end(), patience()));
   EXPECT_FALSE(projection->together);
   EXPECT_EQ(projection->applied, 30);
 }
@@ -801,7 +785,7 @@ void tables_are_made_by_one_at_a_time(Harness& harness) {
 void a_paused_runner_begins_nothing(Harness& harness) {
   EventStore store = open_store(harness);
   ProjectionRunner runner(store, tally(harness), options_of());
-  ASSERT_TRUE(runner.wait_for(append(store, "a", 3), patience));
+  ASSERT_TRUE(runner.wait_for(append(store, "a", 3), patience()));
   runner.pause();
   EXPECT_EQ(runner.state(), State::paused);
   const auto before = effects(harness);
@@ -810,7 +794,7 @@ void a_paused_runner_begins_nothing(Harness& harness) {
   EXPECT_EQ(effects(harness), before);
   EXPECT_TRUE(state_of(store).checkpoints.at(0).leased) << "it keeps its lease";
   runner.resume();
-  ASSERT_TRUE(runner.wait_for(last, patience));
+  ASSERT_TRUE(runner.wait_for(last, patience()));
   EXPECT_TRUE(comes_true([&] { return runner.state() == State::live; }));
   runner.pause();
   runner.stop();
@@ -823,7 +807,7 @@ void a_paused_runner_begins_nothing(Harness& harness) {
 void stopping_waits_for_the_transaction(Harness& harness) {
   EventStore store = open_store(harness);
   append(store, "a", 3);
-  Gate gate;
+  Gateway gate;
   const auto projection = tally(harness);
   projection->before = [&](const RecordedEvent&, ProjectionContext&) { gate.pass(); };
   ProjectionRunner runner(store, projection, options_of());
@@ -832,7 +816,7 @@ void stopping_waits_for_the_transaction(Harness& harness) {
   const AtEnd end_waiting([&] { gate.open(); });
   EXPECT_EQ(stopping.wait_for(milliseconds(20)), std::future_status::timeout);
   gate.open();
-  ASSERT_EQ(stopping.wait_for(patience), std::future_status::ready);
+  ASSERT_EQ(stopping.wait_for(patience()), std::future_status::ready);
   expect_all_once(harness, store);
   EXPECT_FALSE(state_of(store).checkpoints.at(0).leased);
 }
@@ -846,7 +830,7 @@ void it_may_be_stopped_from_inside(Harness& harness) {
   projection->before = [&](const RecordedEvent&, ProjectionContext&) {
     ProjectionRunner& runner = *runner_of.get();
     expect_error(ErrorCode::invalid_argument, "itself", [&] { runner.join(); });
-    EXPECT_FALSE(runner.wait_for(Position(1'000'000), patience));
+    EXPECT_FALSE(runner.wait_for(Position(1'000'000), patience()));
     runner.pause();
     runner.resume();
     runner.stop();
@@ -943,44 +927,46 @@ void an_inline_projection_is_filled_first(Harness& harness) {
   expect_all_once(harness, store);
 }
 
-constexpr Capability needed = Capability::read_models;
-constexpr Case cases[] = {
-    {"G13", "every_event_takes_effect_once", needed, every_event_takes_effect_once},
-    {"G13", "what_fails_is_rolled_back_and_ends_it", needed, what_fails_is_rolled_back_and_ends_it},
-    {"G13", "what_fails_for_a_while_takes_effect_once", needed, what_fails_for_a_while_takes_effect_once},
-    {"G13", "what_cannot_be_applied_goes_to_the_dead_letters", needed, what_cannot_be_applied_goes_to_the_dead_letters},
-    {"G13", "a_zombie_commits_nothing", needed, a_zombie_commits_nothing},
-    {"G13", "one_runs_and_the_others_wait", needed, one_runs_and_the_others_wait},
-    {"G13", "a_checkpoint_moves_past_what_is_filtered", needed, a_checkpoint_moves_past_what_is_filtered},
-    {"G13", "a_checkpoint_moves_past_what_is_upcast_to_nothing", needed,
+constexpr Case all_projection_cases[] = {
+    {"G13", "every_event_takes_effect_once", needs_read_models, every_event_takes_effect_once},
+    {"G13", "what_fails_is_rolled_back_and_ends_it", needs_read_models, what_fails_is_rolled_back_and_ends_it},
+    {"G13", "what_fails_for_a_while_takes_effect_once", needs_read_models, what_fails_for_a_while_takes_effect_once},
+    {"G13", "what_cannot_be_applied_goes_to_the_dead_letters", needs_read_models,
+     what_cannot_be_applied_goes_to_the_dead_letters},
+    {"G13", "a_zombie_commits_nothing", needs_read_models, a_zombie_commits_nothing},
+    {"G13", "one_runs_and_the_others_wait", needs_read_models, one_runs_and_the_others_wait},
+    {"G13", "a_checkpoint_moves_past_what_is_filtered", needs_read_models, a_checkpoint_moves_past_what_is_filtered},
+    {"G13", "a_checkpoint_moves_past_what_is_upcast_to_nothing", needs_read_models,
      a_checkpoint_moves_past_what_is_upcast_to_nothing},
-    {"G14", "a_tenant_has_a_checkpoint_of_its_own", needed, a_tenant_has_a_checkpoint_of_its_own},
-    {"API", "lag_is_what_is_to_be_done", needed, lag_is_what_is_to_be_done},
-    {"G13", "a_rebuild_stands_beside_the_active_one", needed, a_rebuild_stands_beside_the_active_one},
-    {"G13", "a_switch_takes_along_what_came_last", needed, a_switch_takes_along_what_came_last},
-    {"G13", "a_rebuild_that_fails_leaves_the_active_one", needed, a_rebuild_that_fails_leaves_the_active_one},
-    {"G13", "the_next_rebuild_removes_what_a_dead_one_left", needed, the_next_rebuild_removes_what_a_dead_one_left},
-    {"G13", "rebuilds_race", needed, rebuilds_race},
-    {"G13", "a_reset_begins_anew", needed, a_reset_begins_anew},
-    {"G13", "a_group_has_everything_once_while_members_come_and_go", needed,
+    {"G14", "a_tenant_has_a_checkpoint_of_its_own", needs_read_models, a_tenant_has_a_checkpoint_of_its_own},
+    {"API", "lag_is_what_is_to_be_done", needs_read_models, lag_is_what_is_to_be_done},
+    {"G13", "a_rebuild_stands_beside_the_active_one", needs_read_models, a_rebuild_stands_beside_the_active_one},
+    {"G13", "a_switch_takes_along_what_came_last", needs_read_models, a_switch_takes_along_what_came_last},
+    {"G13", "a_rebuild_that_fails_leaves_the_active_one", needs_read_models,
+     a_rebuild_that_fails_leaves_the_active_one},
+    {"G13", "the_next_rebuild_removes_what_a_dead_one_left", needs_read_models,
+     the_next_rebuild_removes_what_a_dead_one_left},
+    {"G13", "rebuilds_race", needs_read_models, rebuilds_race},
+    {"G13", "a_reset_begins_anew", needs_read_models, a_reset_begins_anew},
+    {"G13", "a_group_has_everything_once_while_members_come_and_go", needs_read_models,
      a_group_has_everything_once_while_members_come_and_go},
-    {"G13", "a_part_applies_its_streams_alone", needed, a_part_applies_its_streams_alone},
-    {"G13", "tables_are_made_by_one_at_a_time", needed, tables_are_made_by_one_at_a_time},
-    {"API", "a_paused_runner_begins_nothing", needed, a_paused_runner_begins_nothing},
-    {"API", "stopping_waits_for_the_transaction", needed, stopping_waits_for_the_transaction},
-    {"API", "it_may_be_stopped_from_inside", needed, it_may_be_stopped_from_inside},
-    {"G13", "an_inline_projection_is_there_when_append_returns", needed,
+    {"G13", "a_part_applies_its_streams_alone", needs_read_models, a_part_applies_its_streams_alone},
+    {"G13", "tables_are_made_by_one_at_a_time", needs_read_models, tables_are_made_by_one_at_a_time},
+    {"API", "a_paused_runner_begins_nothing", needs_read_models, a_paused_runner_begins_nothing},
+    {"API", "stopping_waits_for_the_transaction", needs_read_models, stopping_waits_for_the_transaction},
+    {"API", "it_may_be_stopped_from_inside", needs_read_models, it_may_be_stopped_from_inside},
+    {"G13", "an_inline_projection_is_there_when_append_returns", needs_read_models,
      an_inline_projection_is_there_when_append_returns},
-    {"G4", "what_an_inline_projection_throws_rolls_the_append_back", needed,
+    {"G4", "what_an_inline_projection_throws_rolls_the_append_back", needs_read_models,
      what_an_inline_projection_throws_rolls_the_append_back},
-    {"API", "an_inline_projection_gets_todays_events", needed, an_inline_projection_gets_todays_events},
-    {"API", "an_inline_projection_is_filled_first", needed, an_inline_projection_is_filled_first},
+    {"API", "an_inline_projection_gets_todays_events", needs_read_models, an_inline_projection_gets_todays_events},
+    {"API", "an_inline_projection_is_filled_first", needs_read_models, an_inline_projection_is_filled_first},
 };
 
 }  // namespace
 
 std::span<const Case> projection_cases() {
-  return cases;
+  return all_projection_cases;
 }
 
 }  // namespace stele::testing

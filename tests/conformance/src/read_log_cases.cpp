@@ -281,7 +281,7 @@ void the_log_as_of_a_recorded_time(Harness& harness) {
   EXPECT_TRUE(log_events(store, {.as_of = Timestamp::from_micros(all[0].recorded_at.micros() - 1)}).empty());
 }
 
-constexpr Case cases[] = {
+constexpr Case all_read_log_cases[] = {
     {"G7", "an_empty_log", an_empty_log},
     {"G7", "the_log_has_every_event_in_order", the_log_has_every_event_in_order},
     {"G7", "a_streams_events_are_in_version_order", a_streams_events_are_in_version_order},
@@ -303,7 +303,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> read_log_cases() {
-  return cases;
+  return all_read_log_cases;
 }
 
 }  // namespace stele::testing

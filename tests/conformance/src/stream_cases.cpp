@@ -298,7 +298,7 @@ void stats_count_everything(Harness& harness) {
   EXPECT_GE(stats.bytes, 0);
 }
 
-constexpr Case cases[] = {
+constexpr Case all_stream_cases[] = {
     {"G2", "info_of_a_stream", info_of_a_stream},
     {"G9", "info_refuses_a_bad_key", info_refuses_a_bad_key},
     {"G2", "what_creates_no_stream", what_creates_no_stream},
@@ -320,7 +320,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> stream_cases() {
-  return cases;
+  return all_stream_cases;
 }
 
 }  // namespace stele::testing

@@ -307,7 +307,7 @@ void recorded_filters_tell_microseconds_apart(Harness& harness) {
   EXPECT_EQ(count(time, later(time, 1)), 1u);
 }
 
-constexpr Case cases[] = {
+constexpr Case all_time_cases[] = {
     {"G10", "every_moment_is_kept_to_the_microsecond", every_moment_is_kept_to_the_microsecond},
     {"G10", "filters_tell_microseconds_apart", filters_tell_microseconds_apart},
     {"G10", "validity_is_half_open", validity_is_half_open},
@@ -325,7 +325,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> time_cases() {
-  return cases;
+  return all_time_cases;
 }
 
 }  // namespace stele::testing

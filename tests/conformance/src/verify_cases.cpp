@@ -136,7 +136,7 @@ void every_corruption_is_reported(Harness& harness) {
   }
 }
 
-constexpr Case cases[] = {
+constexpr Case all_verify_cases[] = {
     {"API", "an_empty_store_is_fine", an_empty_store_is_fine},
     {"API", "a_full_store_is_fine", a_full_store_is_fine},
     {"API", "a_large_store_is_fine", a_large_store_is_fine},
@@ -147,7 +147,7 @@ constexpr Case cases[] = {
 }  // namespace
 
 std::span<const Case> verify_cases() {
-  return cases;
+  return all_verify_cases;
 }
 
 }  // namespace stele::testing

@@ -1,0 +1,281 @@
+#include "session.h"
+
+#include <sql.h>
+#include <sqlext.h>
+
+#include <algorithm>
+
+#include "errors.h"
+
+namespace stele::mssql {
+namespace {
+
+// unixODBC looks a handle up in a list of all of them, so they are not kept without end.
+constexpr std::size_t max_prepared = 100;
+constexpr int oldest_version = 15;  // SQL Server 2019.
+constexpr std::chrono::milliseconds shortest_timeout{1};
+constexpr std::string_view schema_variable = "$(schema)";
+
+/// SERVERPROPERTY('EngineEdition') of Azure SQL Database and of Azure's managed instances: always the latest version.
+constexpr bool is_azure(std::int64_t edition) noexcept {
+  return edition == 5 || edition == 8;
+}
+
+}  // namespace
+
+Session::Session(const Settings& settings)
+    : settings_(settings),
+      quoted_schema_(quoted_identifier(settings.schema)),
+      connection_(settings),
+      lock_timeout_(std::max(settings.busy_timeout, shortest_timeout)) {
+  // NOCOUNT: otherwise each statement of a batch has a result. XACT_ABORT: an error rolls the whole transaction back.
+  // The ANSI settings are what filtered indexes ask for; TEXTSIZE: long texts come whole.
+  run("SET NOCOUNT ON; SET XACT_ABORT ON; SET IMPLICIT_TRANSACTIONS OFF; SET QUOTED_IDENTIFIER ON; SET ANSI_NULLS ON; "
+      "SET ANSI_PADDING ON; SET ANSI_WARNINGS ON; SET ARITHABORT ON; SET CONCAT_NULL_YIELDS_NULL ON; "
+      "SET NUMERIC_ROUNDABORT OFF; SET TEXTSIZE 2147483647; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; "
+      "SET LOCK_TIMEOUT " +
+          std::to_string(lock_timeout_.count()),
+      "connect");
+  const Result server =
+      run("SELECT CAST(SERVERPROPERTY('BabelfishVersion') AS NVARCHAR(128)), "
+          "CAST(PARSENAME(CAST(SERVERPROPERTY('ProductVersion') AS NVARCHAR(128)), 4) AS INT), "
+          "CAST(SERVERPROPERTY('EngineEdition') AS INT), "
+          "(SELECT CAST(is_read_committed_snapshot_on AS INT) FROM sys.databases WHERE name = DB_NAME()), DB_NAME()",
+          "connect");
+  babelfish_ = !server.is_null(0, 0);
+  if (babelfish_) return;  // Its versions are its own, and its reads see committed snapshots always.
+  if (!is_azure(server.integer(0, 2)) && server.integer(0, 1) < oldest_version) {
+    throw make_error(ErrorCode::unsupported, "the server is older than SQL Server 2019");
+  }
+  if (server.is_null(0, 3) || server.integer(0, 3) == 0) {
+    throw make_error(ErrorCode::unsupported,
+                     "the database has READ_COMMITTED_SNAPSHOT switched off: readers would wait for writers, and might "
+                     "see a part of an append. Run: ALTER DATABASE " +
+                         quoted_identifier(server.text(0, 4)) +
+                         " SET READ_COMMITTED_SNAPSHOT ON WITH ROLLBACK IMMEDIATE");
+  }
+}
+
+Session::~Session() = default;
+
+std::string with_schema(std::string_view sql, std::string_view quoted_schema) {
+  std::string text;
+  text.reserve(sql.size() + 64);
+  for (;;) {
+    const std::size_t at = sql.find(schema_variable);
+    text += sql.substr(0, at);
+    if (at == std::string_view::npos) return text;
+    text += quoted_schema;
+    sql.remove_prefix(at + schema_variable.size());
+  }
+}
+
+Statement& Session::direct() {
+  if (direct_ == nullptr) direct_ = std::make_unique<Statement>(connection_.handle(), connection_.is_freetds());
+  return *direct_;
+}
+
+void Session::recover(Statement& statement) noexcept {
+  if (!statement.close()) in_doubt_ = true;
+  if (in_doubt_ || in_transaction_) return;
+  // XACT_ABORT has rolled back what a procedure began, as a rule.
+  try {
+    direct().execute_directly("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION");
+    while (direct().next_result()) {
+    }
+    if (!direct().close()) in_doubt_ = true;
+  } catch (const std::exception&) {
+    in_doubt_ = true;
+  } catch (const Failure&) {
+    in_doubt_ = true;
+  }
+}
+
+template <class Doing, class Use>
+void Session::perform(Statement& statement, const Doing& doing, Outcome if_lost, const Use& use) {
+  try {
+    use(statement);
+    if (!statement.close()) in_doubt_ = true;
+  } catch (const Failure& failure) {
+    if (leaves_in_doubt(failure.diagnostic, failure.dead)) in_doubt_ = true;
+    const Error error = make_error(failure.diagnostic, failure.dead, doing(failure.diagnostic), if_lost);
+    recover(statement);
+    throw error;
+  } catch (...) {
+    recover(statement);
+    throw;
+  }
+}
+
+template <class Use>
+void Session::perform_prepared(std::string_view sql, Outcome if_lost, const Use& use) {
+  const auto doing = [](const Diagnostic&) { return backend_name; };
+  Statement* statement = nullptr;
+  try {
+    statement = &prepared(sql);
+  } catch (const Failure& failure) {
+    if (leaves_in_doubt(failure.diagnostic, failure.dead)) in_doubt_ = true;
+    throw make_error(failure.diagnostic, failure.dead, backend_name, Outcome::not_applied);
+  }
+  try {
+    perform(*statement, doing, if_lost, use);
+  } catch (...) {
+    // Whether the server still has it, FreeTDS does not say.
+    if (const auto found = prepared_.find(sql); found != prepared_.end()) prepared_.erase(found);
+    throw;
+  }
+}
+
+Statement& Session::prepared(std::string_view sql) {
+  const auto found = prepared_.find(sql);
+  if (found != prepared_.end()) return *found->second;
+  if (prepared_.size() == max_prepared) prepared_.clear();
+  auto statement = std::make_unique<Statement>(connection_.handle(), connection_.is_freetds());
+  statement->prepare(with_schema(sql, quoted_schema_));
+  return *prepared_.emplace(std::string(sql), std::move(statement)).first->second;
+}
+
+namespace {
+
+/// All results of a statement that was executed: the rows of the last one with columns.
+Result take_results(Statement& statement) {
+  Result rows;
+  do {
+    if (!statement.has_columns()) continue;
+    rows = {};
+    while (statement.fetch(rows)) {
+    }
+  } while (statement.next_result());
+  return rows;
+}
+
+}  // namespace
+
+Result Session::execute(std::string_view sql, const Parameters& parameters, Outcome if_lost) {
+  Result rows;
+  perform_prepared(sql, if_lost, [&](Statement& statement) {
+    statement.bind(parameters);
+    statement.execute();
+    rows = take_results(statement);
+    statement.take_outputs(parameters);
+  });
+  return rows;
+}
+
+Result Session::call(std::string_view procedure, const Parameters& parameters, Outcome if_lost) {
+  std::string sql = "{call $(schema).";
+  sql += procedure;
+  for (std::size_t i = 0; i < parameters.size(); ++i) sql += i == 0 ? "(?" : ",?";
+  sql += parameters.size() == 0 ? "}" : ")}";
+  return execute(sql, parameters, if_lost);
+}
+
+void Session::for_each_row(std::string_view sql, const Parameters& parameters,
+                           const std::function<bool(const Result&)>& row) {
+  perform_prepared(sql, Outcome::not_applied, [&](Statement& statement) {
+    statement.bind(parameters);
+    statement.execute();
+    Result one;
+    do {
+      if (!statement.has_columns()) continue;
+      bool wanted = true;
+      while (wanted) {
+        one.clear();
+        if (!statement.fetch(one)) break;
+        wanted = row(one);
+      }
+      if (wanted) continue;
+      while (statement.skip_row()) {
+      }
+    } while (statement.next_result());
+  });
+}
+
+Result Session::run(std::string_view batch, std::string_view doing, Outcome if_lost) {
+  Result rows;
+  perform(
+      direct(), [&](const Diagnostic&) { return doing; }, if_lost,
+      [&](Statement& statement) {
+        statement.execute_directly(with_schema(batch, quoted_schema_));
+        rows = take_results(statement);
+      });
+  return rows;
+}
+
+void Session::run_batch(std::string_view batch, const std::string& script, std::size_t first_line) {
+  const auto lines = static_cast<std::size_t>(std::count(batch.begin(), batch.end(), '\n')) + 1;
+  const auto doing = [&](const Diagnostic& diagnostic) {
+    const auto line = static_cast<std::size_t>(std::max(diagnostic.line, 1));
+    return script + ", line " + std::to_string(first_line + (line <= lines ? line - 1 : 0));
+  };
+  perform(direct(), doing, Outcome::not_applied, [&](Statement& statement) {
+    statement.execute_directly(with_schema(batch, quoted_schema_));
+    take_results(statement);
+  });
+}
+
+bool Session::usable() noexcept {
+  if (in_doubt_ || in_transaction_) return false;
+  SQLUINTEGER dead = SQL_CD_FALSE;
+  SQLGetConnectAttr(connection_.handle(), SQL_ATTR_CONNECTION_DEAD, &dead, 0, nullptr);
+  return dead != SQL_CD_TRUE;
+}
+
+bool Session::alive(bool ask) noexcept {
+  if (!usable()) return false;
+  if (!ask) return true;
+  try {
+    run("SELECT 1", "ask");
+    return usable();
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+std::size_t Session::rows_for(std::size_t bytes) const noexcept {
+  return bytes_per_row_ == 0 ? bytes : std::max<std::size_t>(2 * bytes / bytes_per_row_, 8);
+}
+
+void Session::learn_row_size(std::size_t rows, std::size_t bytes) noexcept {
+  if (rows > 0) bytes_per_row_ = std::max<std::size_t>(bytes / rows, 1);
+}
+
+void Session::set_lock_timeout(std::chrono::milliseconds timeout) {
+  timeout = std::max(timeout, shortest_timeout);
+  if (timeout == lock_timeout_) return;
+  run("SET LOCK_TIMEOUT " + std::to_string(timeout.count()), "mssql");
+  lock_timeout_ = timeout;
+}
+
+LockTimeout::~LockTimeout() {
+  if (!session_.usable()) return;
+  try {
+    session_.set_lock_timeout(session_.settings_.busy_timeout);
+  } catch (...) {
+    session_.in_doubt_ = true;
+  }
+}
+
+Transaction::Transaction(Session& session) : session_(session) {
+  session_.run("BEGIN TRANSACTION", "begin");
+  session_.in_transaction_ = true;
+}
+
+Transaction::~Transaction() {
+  if (!open_) return;
+  if (session_.in_doubt_) return;
+  session_.in_transaction_ = false;
+  try {
+    session_.run("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION", "roll back");
+  } catch (const std::exception&) {
+    session_.in_doubt_ = true;
+  }
+}
+
+void Transaction::commit() {
+  open_ = false;
+  session_.in_transaction_ = false;
+  session_.run("COMMIT TRANSACTION", "commit", Outcome::unknown);
+}
+
+}  // namespace stele::mssql

@@ -1,0 +1,34 @@
+// The SOCI session behind a connection, and ODBC's handle behind that.
+#pragma once
+
+#include <memory>
+
+#include "settings.h"
+
+namespace soci {
+class session;
+}
+
+namespace stele::mssql {
+
+/// It opens the connection and closes it. SOCI's own statements must not be used: they bind texts as VARCHAR, cut what
+/// they read, and miss the errors of later results.
+class SociSession {
+ public:
+  /// Connects. Throws cannot_connect.
+  explicit SociSession(const Settings& settings);
+  SociSession(const SociSession&) = delete;
+  SociSession& operator=(const SociSession&) = delete;
+  ~SociSession();
+
+  soci::session& soci() noexcept { return *session_; }
+  void* handle() const noexcept { return handle_; }
+  bool is_freetds() const noexcept { return freetds_; }
+
+ private:
+  std::unique_ptr<soci::session> session_;
+  void* handle_;
+  bool freetds_;
+};
+
+}  // namespace stele::mssql

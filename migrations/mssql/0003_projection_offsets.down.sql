@@ -1,0 +1,2 @@
+-- stele:loses-data
+DROP TABLE $(schema).projection_offsets;

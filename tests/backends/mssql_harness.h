@@ -1,0 +1,27 @@
+// SQL Server under the conformance suite.
+#pragma once
+
+#include "mssql_server.h"
+#include "stele/testing/harness.h"
+
+namespace stele::testing {
+
+class MssqlHarness final : public Harness {
+ public:
+  std::unique_ptr<driver::Driver> open() override;
+  std::set<Capability> capabilities() const override;
+  std::string url() const override { return "mssql schema " + schema_.name(); }
+  std::string raw_sql(const std::string& statement) override;
+  std::vector<RawScript> immutability_attacks() override;
+  std::vector<RawScript> corruptions() override;
+  std::unique_ptr<driver::Driver> open_unmigrated() override;
+  void hold_write_lock(const std::function<void()>& body) override;
+  void skip_positions_to(Position position) override;
+
+ private:
+  MssqlSchema schema_;
+  MssqlSchema unmigrated_;
+  std::unique_ptr<MssqlConnection> alone_;
+};
+
+}  // namespace stele::testing
