@@ -3,37 +3,50 @@
 #include "stele/soci.h"
 
 namespace stele::testing {
-namespace {
 
-constexpr const char* all = "SELECT name, number FROM conformance_counters";
+SociCounters::Sql SociCounters::common() {
+  return {"CREATE TABLE IF NOT EXISTS conformance_counters (name text PRIMARY KEY, number bigint NOT NULL)",
+          "INSERT INTO conformance_counters (name, number) VALUES (:name, :number) ON CONFLICT (name) "
+          "DO UPDATE SET number = conformance_counters.number + excluded.number",
+          "DELETE FROM conformance_counters WHERE substr(name, 1, :length) = :prefix",
+          "SELECT name, number FROM conformance_counters"};
+}
 
-}  // namespace
+SociCounters::Sql SociCounters::transact_sql(const std::string& schema) {
+  const std::string table = schema + ".conformance_counters";
+  return {"IF OBJECT_ID(N'" + table + "') IS NULL CREATE TABLE " + table +
+              " (name NVARCHAR(200) COLLATE Latin1_General_100_BIN2 PRIMARY KEY, number BIGINT NOT NULL)",
+          // The row's lock is taken first: two who add the same name wait for each other.
+          "DECLARE @name NVARCHAR(200), @number BIGINT; SET @name = :name; SET @number = :number; "
+          "UPDATE " +
+              table +
+              " SET number = number + @number WHERE name = @name; "
+              "IF @@ROWCOUNT = 0 INSERT INTO " +
+              table + " (name, number) VALUES (@name, @number)",
+          "DELETE FROM " + table + " WHERE LEFT(name, :length) = :prefix", "SELECT name, number FROM " + table};
+}
 
-SociCounters::SociCounters(std::unique_ptr<driver::Driver> driver, Rows rows)
-    : driver_(std::move(driver)), rows_(std::move(rows)) {
+SociCounters::SociCounters(std::unique_ptr<driver::Driver> driver, Rows rows, Sql statements)
+    : driver_(std::move(driver)), rows_(std::move(rows)), sql_(std::move(statements)) {
   const auto transaction = driver_->begin_read_model();
-  sql(*transaction)
-      << "CREATE TABLE IF NOT EXISTS conformance_counters (name text PRIMARY KEY, number bigint NOT NULL)";
+  sql(*transaction) << sql_.create;
   transaction->commit();
 }
 
 void SociCounters::add(driver::ReadModelTransaction& transaction, const std::string& key, std::int64_t number) {
   const auto value = static_cast<long long>(number);
-  sql(transaction) << "INSERT INTO conformance_counters (name, number) VALUES (:name, :number) ON CONFLICT (name) "
-                      "DO UPDATE SET number = conformance_counters.number + excluded.number",
-      soci::use(key, "name"), soci::use(value, "number");
+  sql(transaction) << sql_.add, soci::use(key, "name"), soci::use(value, "number");
 }
 
 void SociCounters::forget(driver::ReadModelTransaction& transaction, const std::string& prefix) {
   const auto length = static_cast<int>(prefix.size());
-  sql(transaction) << "DELETE FROM conformance_counters WHERE substr(name, 1, :length) = :prefix",
-      soci::use(length, "length"), soci::use(prefix, "prefix");
+  sql(transaction) << sql_.forget, soci::use(length, "length"), soci::use(prefix, "prefix");
 }
 
 std::map<std::string, std::int64_t> SociCounters::read() {
   std::map<std::string, std::int64_t> numbers;
   if (rows_) {
-    for (const std::string& row : rows_(all)) {
+    for (const std::string& row : rows_(sql_.all)) {
       const std::size_t bar = row.rfind('|');
       numbers[row.substr(0, bar)] = std::stoll(row.substr(bar + 1));
     }
@@ -42,7 +55,7 @@ std::map<std::string, std::int64_t> SociCounters::read() {
   const auto transaction = driver_->begin_read_model();
   std::string name;
   long long number = 0;
-  soci::statement query = (sql(*transaction).prepare << all, soci::into(name), soci::into(number));
+  soci::statement query = (sql(*transaction).prepare << sql_.all, soci::into(name), soci::into(number));
   query.execute();
   while (query.fetch()) numbers[name] = number;
   return numbers;

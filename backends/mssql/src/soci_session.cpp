@@ -12,10 +12,7 @@ namespace stele::mssql {
 namespace {
 
 Error cannot_connect(const Settings& settings, const soci::odbc_soci_error& error) {
-  // Not what(): it may repeat the connection string.
-  Diagnostic diagnostic{reinterpret_cast<const char*>(error.odbc_error_code()),
-                        static_cast<std::int32_t>(error.native_error_code()),
-                        without_origin(reinterpret_cast<const char*>(error.odbc_error_message())), 0};
+  Diagnostic diagnostic = diagnostic_of(error);
   const bool no_driver = diagnostic.sqlstate.starts_with("IM") ||
                          (diagnostic.sqlstate == "01000" && diagnostic.message.find("open lib") != std::string::npos);
   if (no_driver) diagnostic.message += ". " + missing_driver_hint(settings.driver);
@@ -31,6 +28,12 @@ Error cannot_connect(const Settings& settings, const soci::odbc_soci_error& erro
 }
 
 }  // namespace
+
+Diagnostic diagnostic_of(const soci::odbc_soci_error& error) {
+  // Not what(): it may repeat the connection string.
+  return {reinterpret_cast<const char*>(error.odbc_error_code()), static_cast<std::int32_t>(error.native_error_code()),
+          without_origin(reinterpret_cast<const char*>(error.odbc_error_message())), 0};
+}
 
 SociSession::SociSession(const Settings& settings) {
   try {
