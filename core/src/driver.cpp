@@ -13,7 +13,10 @@ namespace {
 
 class Sleeper final : public AppendListener {
  public:
-  void wait(std::chrono::milliseconds timeout) noexcept override { std::this_thread::sleep_for(timeout); }
+  bool wait(std::chrono::milliseconds timeout) noexcept override {
+    std::this_thread::sleep_for(timeout);
+    return false;
+  }
 };
 
 [[noreturn]] void unsupported(const char* what) {
