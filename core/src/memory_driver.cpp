@@ -195,8 +195,9 @@ class MemoryDriver final : public driver::Driver {
   }
   std::int64_t delete_snapshots(const SnapshotDeletion& which) override { return read_side_.remove(which); }
 
-  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts) override {
-    return read_side_.open(key, parts);
+  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts,
+                                          Position start) override {
+    return read_side_.open(key, parts, start);
   }
   std::optional<driver::ProjectionState> find_projection(const driver::ProjectionKey& key) override {
     return read_side_.find(key);
