@@ -74,8 +74,8 @@ class Parser {
       }
     }
     if (words_.empty()) refuse("is empty");
-    constexpr std::array<std::string_view, 8> forbidden{"begin",    "start", "commit",    "end",
-                                                        "rollback", "abort", "savepoint", "release"};
+    constexpr std::array<std::string_view, 9> forbidden{"begin", "start",     "commit",  "end", "rollback",
+                                                        "abort", "savepoint", "release", "save"};
     if (std::find(forbidden.begin(), forbidden.end(), words_.front()) != forbidden.end()) {
       refuse("the transaction is not the projection's to begin or end");
     }
@@ -227,7 +227,9 @@ class Parser {
         path.push_back(take_path_name());
       }
     }
-    const std::string written(text_.substr(begin, at_ - begin));
+    std::string written(text_.substr(begin, at_ - begin));
+    if (dialect_ == SqlDialect::mssql)
+      written += '#' + std::to_string(numbers_.size());  // ODBC binds a place, not a name.
     const auto [known, is_new] = numbers_.try_emplace(written, numbers_.size() + 1);
     if (is_new) {
       parameters.push_back(sql_parameter(name, std::move(path), dialect_ != SqlDialect::sqlite));

@@ -5,6 +5,7 @@
 #include <stele/backends.h>
 #include <stele/event_json.h>
 #include <stele/stele.h>
+#include <stele/url.h>
 
 #include <chrono>
 #include <fstream>
@@ -35,8 +36,14 @@ int append_file(stele::EventStore& store, const char* path) {
   return appended;
 }
 
-void compare(stele::EventStore& store, const char* when) {
-  const inventory::Inventory shown = inventory::read_model(store);
+/// On SQL Server a user's tables come to lie in the user's schema, unless they name another: here, the store's.
+std::string prefix_of(const char* url) {
+  const stele::Url parsed = stele::Url::parse(url);
+  return parsed.scheme == "mssql" ? parsed.param("schema").value_or("stele") + "." : "";
+}
+
+void compare(stele::EventStore& store, const std::string& prefix, const char* when) {
+  const inventory::Inventory shown = inventory::read_model(store, prefix);
   if (shown != inventory::recomputed(store)) {
     std::cerr << "not as expected " << when << ": the read model and the log differ\n";
     std::exit(1);
@@ -46,7 +53,8 @@ void compare(stele::EventStore& store, const char* when) {
 
 void run(const char* url, const char* events) {
   stele::EventStore store = stele::open(url, {.migrate = true});
-  const auto stock = std::make_shared<inventory::InventoryStock>();
+  const std::string prefix = prefix_of(url);
+  const auto stock = std::make_shared<inventory::InventoryStock>(prefix);
 
   stele::ProjectionOptions options;
   options.trouble = [](const stele::Error& error) { std::cerr << error.what() << '\n'; };
@@ -59,14 +67,14 @@ void run(const char* url, const char* events) {
     std::cerr << "the projection does not catch up\n";
     std::exit(1);
   }
-  compare(store, "live");
+  compare(store, prefix, "live");
 
   const std::int32_t generation = stele::rebuild_projection(store, *stock, options);
   std::cout << "rebuilt as generation " << generation << '\n';
-  compare(store, "rebuilt");
+  compare(store, prefix, "rebuilt");
   runner.stop();
 
-  for (const auto& [key, row] : inventory::read_model(store)) {
+  for (const auto& [key, row] : inventory::read_model(store, prefix)) {
     std::cout << key.first << '\t' << key.second << '\t' << row.quantity << '\n';
   }
 }

@@ -355,8 +355,10 @@ class MssqlListener : public MssqlReadSide {
   /// Whether something was noticed before the time was over.
   bool told(milliseconds time) {
     const auto deadline = steady_clock::now() + time;
-    listener_->wait(time);
-    return steady_clock::now() < deadline;
+    do {
+      if (listener_->wait(milliseconds(50))) return true;  // As long as core asks it to.
+    } while (steady_clock::now() < deadline);
+    return false;
   }
   void append(const std::string& id = "a") {
     NewEvent event;

@@ -69,6 +69,7 @@ class ProjectionCrash : public PlaceTest {};
 
 TEST_P(ProjectionCrash, G13_after_fifty_kills_the_read_model_is_what_the_log_says) {
   const Place& folder = place();
+  const std::string tables = tables_of(folder.url());
   EventStore store = EventStore::open(default_registry(), folder.url(), {.migrate = true});
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
@@ -82,7 +83,7 @@ TEST_P(ProjectionCrash, G13_after_fifty_kills_the_read_model_is_what_the_log_say
     std::this_thread::sleep_for(std::chrono::microseconds(std::uniform_int_distribution<>(0, 40'000)(random)));
     worker.kill();
     ASSERT_FALSE(worker.lines().empty()) << "the worker did not get to apply anything";
-    const SumsState state = read_sums(store);
+    const SumsState state = read_sums(store, "sums", tables);
     ASSERT_EQ(state.sums, computed_sums(store, state.checkpoint)) << "after kill " << round;
     moved += state.checkpoint > before ? 1 : 0;
     before = state.checkpoint;
@@ -92,9 +93,9 @@ TEST_P(ProjectionCrash, G13_after_fifty_kills_the_read_model_is_what_the_log_say
   EXPECT_GT(moved, kills / 4) << "the kills came before anything was committed";
   appending.reset();
   release_lease_of_the_dead(store);
-  SumsProjection projection;
+  SumsProjection projection("sums", tables);
   EXPECT_GE(run_projection(store, projection), store.log_end());
-  const SumsState state = read_sums(store);
+  const SumsState state = read_sums(store, "sums", tables);
   EXPECT_EQ(state.sums, computed_sums(store, store.log_end()));
 }
 

@@ -19,10 +19,15 @@ struct StreamSum {
 };
 using StreamSums = std::map<std::string, StreamSum>;
 
+/// What the names of tables begin with in a store at this URL: on SQL Server, where a user's tables come to lie in a
+/// schema of the user's, the store's schema.
+std::string tables_of(const std::string& url);
+
 /// Writes through SOCI, as an application does.
 class SumsProjection final : public Projection {
  public:
-  explicit SumsProjection(std::string name = "sums") : name_(std::move(name)) {}
+  explicit SumsProjection(std::string name = "sums", std::string tables = {})
+      : name_(std::move(name)), tables_(std::move(tables)) {}
   std::function<void()> applying;  ///< Called behind each event that was applied, before its commit.
 
   std::string name() const override { return name_; }
@@ -31,7 +36,10 @@ class SumsProjection final : public Projection {
   void drop(ProjectionContext& context) override;
 
  private:
+  std::string table(const ProjectionContext& context) const;
+
   const std::string name_;
+  const std::string tables_;
 };
 
 struct SumsState {
@@ -40,7 +48,7 @@ struct SumsState {
 };
 
 /// The read model and the checkpoint that belongs to it.
-SumsState read_sums(EventStore& store, const std::string& name = "sums");
+SumsState read_sums(EventStore& store, const std::string& name = "sums", const std::string& tables = {});
 /// What it has to be.
 StreamSums computed_sums(EventStore& store, Position up_to);
 

@@ -105,8 +105,8 @@ int fill(EventStore& store, const std::string& name, rlim_t bytes) {
   return 4;
 }
 
-int project(EventStore& store, const std::string& name) {
-  const auto projection = std::make_shared<testing::SumsProjection>(name);
+int project(EventStore& store, const std::string& name, const std::string& tables) {
+  const auto projection = std::make_shared<testing::SumsProjection>(name, tables);
   projection->applying = [first = true]() mutable {
     if (std::exchange(first, false)) say("APPLYING");
   };
@@ -127,7 +127,7 @@ int run(const std::vector<std::string>& args) {
   }
   EventStore store = stele::open(url);
   if (mode == "fill") return fill(store, args[2], static_cast<rlim_t>(std::stoll(args[3])));
-  if (mode == "project") return project(store, args[2]);
+  if (mode == "project") return project(store, args[2], testing::tables_of(url));
   const int threads = std::stoi(args[3]);
   std::vector<std::thread> running;
   std::atomic<bool> failed{false};

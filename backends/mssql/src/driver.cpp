@@ -149,8 +149,9 @@ std::int64_t MssqlDriver::delete_snapshots(const SnapshotDeletion& which) {
   return reading([&](Session& session) { return mssql::delete_snapshots(session, which); });
 }
 
-driver::ProjectionState MssqlDriver::open_projection(const driver::ProjectionKey& key, std::int32_t parts) {
-  return reading([&](Session& session) { return mssql::open_projection(session, key, parts); });
+driver::ProjectionState MssqlDriver::open_projection(const driver::ProjectionKey& key, std::int32_t parts,
+                                                     Position start) {
+  return reading([&](Session& session) { return mssql::open_projection(session, key, parts, start); });
 }
 
 std::optional<driver::ProjectionState> MssqlDriver::find_projection(const driver::ProjectionKey& key) {

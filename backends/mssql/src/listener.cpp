@@ -18,21 +18,22 @@ constexpr milliseconds after_trouble{1000};
 
 }  // namespace
 
-void Listener::wait(milliseconds timeout) noexcept {
+bool Listener::wait(milliseconds timeout) noexcept {
   const auto deadline = steady_clock::now() + timeout;
   do {  // Once at least: a wait of no time takes what is there.
     std::this_thread::sleep_until(std::min(deadline, next_look_));
-    if (steady_clock::now() < next_look_) return;
+    if (steady_clock::now() < next_look_) return false;
     try {
       const bool grown = look();
       pause_ = grown ? shortest_pause : std::min(2 * pause_, longest_pause);
       next_look_ = steady_clock::now() + pause_;
-      if (grown) return;
+      if (grown) return true;
     } catch (...) {  // The server is away: the next try comes in a while.
       session_.reset();
       next_look_ = steady_clock::now() + after_trouble;
     }
   } while (steady_clock::now() < deadline);
+  return false;
 }
 
 /// Not how far the log goes: an event that is committed behind a later one moves nothing but what is settled.

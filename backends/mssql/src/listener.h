@@ -14,14 +14,14 @@ class Listener final : public driver::AppendListener {
  public:
   explicit Listener(const Settings& settings) : settings_(settings) {}
 
-  void wait(std::chrono::milliseconds timeout) noexcept override;
+  bool wait(std::chrono::milliseconds timeout) noexcept override;
 
  private:
   bool look();
 
   const Settings settings_;
   std::unique_ptr<Session> session_;
-  std::int64_t known_ = -1;            // What was settled at the last look.
+  std::int64_t known_ = -1;             // What was settled at the last look.
   std::chrono::milliseconds pause_{0};  // Between this look and the next.
   std::chrono::steady_clock::time_point next_look_{};
 };

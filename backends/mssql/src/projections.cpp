@@ -75,19 +75,19 @@ std::vector<ProjectionState> read_states(const Result& rows) {
   return found;
 }
 
-/// A generation's checkpoints, in a transaction that has the projection's row: its number, its start, the parts' number
-/// and the key.
-void insert_parts(Session& session, const ProjectionKey& key, std::int32_t generation, std::int32_t parts) {
+/// A generation's checkpoints, in a transaction that has the projection's row.
+void insert_parts(Session& session, const ProjectionKey& key, std::int32_t generation, std::int32_t parts,
+                  Position start) {
   static const std::string sql = [] {
     std::string text =
         "INSERT INTO $(schema).projection_offsets (projection_name, tenant_id, projection_key, tenant_key, generation, "
         "part, last_position, holder, fence, updated_at) SELECT p.projection_name, p.tenant_id, p.projection_key, "
-        "p.tenant_key, ?, v.part, 0, N'', 0, SYSUTCDATETIME() FROM $(schema).projections AS p CROSS JOIN (VALUES (0)";
+        "p.tenant_key, ?, v.part, ?, N'', 0, SYSUTCDATETIME() FROM $(schema).projections AS p CROSS JOIN (VALUES (0)";
     for (int part = 1; part < 64; ++part) text += ", (" + std::to_string(part) + ")";
     return text + ") AS v (part) WHERE v.part < ? AND p.projection_key = ? AND p.tenant_key = ?";
   }();
   Parameters parameters;
-  parameters.add(Type::int4, generation).add(Type::int4, parts);
+  parameters.add(Type::int4, generation).add(Type::int8, start.value()).add(Type::int4, parts);
   session.execute(sql, add_key(parameters, key));
 }
 
@@ -97,10 +97,13 @@ struct Locked {
   std::int32_t active_generation;
 };
 std::optional<Locked> lock(Session& session, const ProjectionKey& key) {
+  // Not by OUTPUT: on Babelfish that gives the row as it was before this statement waited for its lock.
+  Parameters parameters = parameters_of(key);
   const Result row = session.execute(
-      "UPDATE $(schema).projections SET parts = parts OUTPUT inserted.parts, inserted.active_generation "
-      "WHERE projection_key = ? AND tenant_key = ?",
-      parameters_of(key));
+      "DECLARE @locked INT; UPDATE $(schema).projections SET parts = parts WHERE projection_key = ? AND tenant_key = "
+      "?; SET @locked = @@ROWCOUNT; SELECT parts, active_generation FROM $(schema).projections WHERE @locked = 1 AND "
+      "projection_key = ? AND tenant_key = ?",
+      add_key(parameters, key));
   if (row.rows() == 0) return std::nullopt;
   return Locked{static_cast<std::int32_t>(row.integer(0, 0)), static_cast<std::int32_t>(row.integer(0, 1))};
 }
@@ -120,7 +123,7 @@ void update_or_insert(Session& session, std::string_view sql, const Parameters& 
 
 }  // namespace
 
-ProjectionState open_projection(Session& session, const ProjectionKey& key, std::int32_t parts) {
+ProjectionState open_projection(Session& session, const ProjectionKey& key, std::int32_t parts, Position start) {
   for (;;) {
     if (auto found = find_projection(session, key)) {
       if (found->parts == parts) return std::move(*found);
@@ -135,7 +138,7 @@ ProjectionState open_projection(Session& session, const ProjectionKey& key, std:
           "INSERT INTO $(schema).projections (projection_name, tenant_id, projection_key, tenant_key, parts, "
           "active_generation, created_at) VALUES (?, ?, ?, ?, ?, 1, SYSUTCDATETIME())",
           add_key(parameters, key).add(Type::int4, parts));
-      insert_parts(session, key, 1, parts);
+      insert_parts(session, key, 1, parts, start);
       transaction.commit();
     } catch (const Error& error) {  // Another was faster.
       if (!is_duplicate_key(error)) throw;
@@ -165,7 +168,7 @@ std::int32_t add_generation(Session& session, const ProjectionKey& key) {
       "SELECT MAX(generation) + 1 FROM $(schema).projection_offsets WHERE projection_key = ? AND tenant_key = ?",
       parameters_of(key));
   const auto generation = static_cast<std::int32_t>(row.integer(0, 0));
-  insert_parts(session, key, generation, projection->parts);
+  insert_parts(session, key, generation, projection->parts, Position(0));
   transaction.commit();
   return generation;
 }
@@ -188,18 +191,22 @@ void remove_projection(Session& session, const ProjectionKey& key) {
 }
 
 std::optional<Lease> acquire_lease(Session& session, const PartKey& key, const std::string& holder, milliseconds time) {
-  // The clock's value is higher than any fence of a checkpoint of this name that was removed.
+  // The clock's value is higher than any fence of a checkpoint of this name that was removed. The second statement
+  // reads what the first one has locked; see lock().
   constexpr std::string_view sql =
-      "DECLARE @clock BIGINT; SET @clock = DATEDIFF_BIG(microsecond, CAST('1970-01-01' AS DATETIME2(6)), "
-      "SYSUTCDATETIME()); "
+      "DECLARE @clock BIGINT, @given INT; SET @clock = DATEDIFF_BIG(microsecond, CAST('1970-01-01' AS DATETIME2(6)), "
+      "SYSUTCDATETIME()); BEGIN TRANSACTION; "
       "UPDATE $(schema).projection_offsets SET holder = ?, leased_until = DATEADD(millisecond, ?, DATEADD(second, ?, "
       "SYSUTCDATETIME())), fence = CASE WHEN fence >= @clock THEN fence + 1 ELSE @clock END "
-      "OUTPUT inserted.fence, inserted.last_position WHERE projection_key = ? AND tenant_key = ? AND generation = ? "
-      "AND part = ? AND (leased_until IS NULL OR leased_until <= SYSUTCDATETIME() "
-      "OR holder = ? AND DATALENGTH(holder) = DATALENGTH(?))";  // = pads with blanks.
+      "WHERE projection_key = ? AND tenant_key = ? AND generation = ? AND part = ? "
+      "AND (leased_until IS NULL OR leased_until <= SYSUTCDATETIME() "
+      "OR holder = ? AND DATALENGTH(holder) = DATALENGTH(?)); "  // = pads with blanks.
+      "SET @given = @@ROWCOUNT; SELECT fence, last_position FROM $(schema).projection_offsets WHERE @given = 1 "
+      "AND projection_key = ? AND tenant_key = ? AND generation = ? AND part = ?; COMMIT TRANSACTION";
   Parameters parameters;
   add_time(parameters.add(Type::text, holder), time);
-  const Result row = session.execute(sql, add_key(parameters, key).add(Type::text, holder).add(Type::text, holder));
+  add_key(parameters, key).add(Type::text, holder).add(Type::text, holder);
+  const Result row = session.execute(sql, add_key(parameters, key));
   if (row.rows() == 0) return std::nullopt;
   return Lease{key, holder, row.integer(0, 0), Position(row.integer(0, 1))};
 }

@@ -17,7 +17,7 @@ namespace stele::mssql {
 Diagnostic diagnostic_of(const soci::odbc_soci_error& error);
 
 /// It opens the connection and closes it. Stele's own statements do without SOCI's, which are for handlers of read
-/// models: they bind texts as VARCHAR, cut what they read, and miss the errors of later results.
+/// models: they cut what they read, and miss the errors of later results.
 class SociSession {
  public:
   /// Connects. Throws cannot_connect.
