@@ -59,40 +59,15 @@ Delivery::Delivery(EventStore& store, Options options)
   const driver::ProjectionKey key{*options.name, options.filter.tenant.value_or(std::string())};
   named_.emplace(store, driver::PartKey{key, 1, 0}, lease_time_);
   acquire();
-  try {
-    save_start();
-  } catch (const Error& error) {
-    if (!may_pass(error)) throw;  // Otherwise begin() tries again.
-  }
 }
 
 Delivery::~Delivery() {
-  if (!named_) return;
-  try {
-    save_start();  // If it did not come to begin().
-  } catch (...) {
-  }
-  named_->keeper.release(named_->key);
+  if (named_) named_->keeper.release(named_->key);  // If it did not come to end().
 }
 
 void Delivery::acquire() {
-  Named& named = *named_;
-  const driver::ProjectionState state = store_.driver().open_projection(named.key.projection, 1);
-  const bool never_leased = std::all_of(state.checkpoints.begin(), state.checkpoints.end(),
-                                        [](const driver::PartState& part) { return part.fence == 0; });
-  named.lease = named.keeper.acquire(named.key);
-  named.starting = named.lease && never_leased && named.lease->position == Position(0);
-}
-
-// Where it starts is saved at once: who has the lease next finds one that has begun. (A crash between the two is the
-// one way to lose it.)
-bool Delivery::save_start() {
-  Named& named = *named_;
-  if (!named.lease || !named.starting) return true;
-  if (start_ != Position(0) && !save(start_)) return false;
-  named.lease->position = start_;
-  named.starting = false;
-  return true;
+  store_.driver().open_projection(named_->key.projection, 1, start_);
+  named_->lease = named_->keeper.acquire(named_->key);
 }
 
 std::optional<Position> Delivery::begin() {
@@ -104,7 +79,6 @@ std::optional<Position> Delivery::begin() {
   }
   named.letters.clear();
   unsaved_ = 0;
-  if (!save_start()) return std::nullopt;
   saved_ = named.lease->position;
   return saved_;
 }
@@ -138,18 +112,37 @@ void Delivery::dead_letter(const LogPage::Failure& failure, std::int32_t attempt
 
 bool Delivery::save(Position position) {
   Named& named = *named_;
-  const std::unique_ptr<driver::ReadModelTransaction> transaction = store_.driver().begin_read_model();
-  if (!transaction->move_checkpoint(*named.lease, position)) {
+  const auto saved = [&] {
+    const std::unique_ptr<driver::ReadModelTransaction> transaction = store_.driver().begin_read_model();
+    if (!transaction->move_checkpoint(*named.lease, position)) return false;
+    for (const driver::DeadLetter& letter : named.letters) transaction->add_dead_letter(letter);
+    transaction->commit();
+    return true;
+  };
+  if (!saved() && !(find_checkpoint() && saved())) {
     named.keeper.forget(named.key);
     named.lease.reset();
     return false;
   }
-  for (const driver::DeadLetter& letter : named.letters) transaction->add_dead_letter(letter);
-  transaction->commit();
+  named.lease->position = position;
   named.letters.clear();
   unsaved_ = 0;
   saved_ = position;
   saved_at_ = steady_clock::now();
+  return true;
+}
+
+// A crash of the server may have taken back the last checkpoint, or the answer to its commit was lost. What was handled
+// stays handled, whatever the database says: while nobody else was given the lease, it goes on from here.
+bool Delivery::find_checkpoint() {
+  driver::Lease& lease = *named_->lease;
+  const std::optional<driver::ProjectionState> state = store_.driver().find_projection(lease.key.projection);
+  if (!state) return false;
+  const auto part = std::find_if(state->checkpoints.begin(), state->checkpoints.end(), [&](const auto& checkpoint) {
+    return checkpoint.key == lease.key && checkpoint.fence == lease.fence;
+  });
+  if (part == state->checkpoints.end()) return false;
+  lease.position = part->position;
   return true;
 }
 

@@ -23,8 +23,9 @@ class Delivery : public LogConsumer {
     std::size_t checkpoint_every;
   };
 
-  /// Looks at the log for Start::now(), and for the lease: both before it returns, so that nothing that is appended
-  /// afterwards is missed, whoever runs it first. Throws invalid_argument, and what the driver throws.
+  /// Looks at the log for Start::now(), makes the checkpoint there if it is missing, and looks for the lease: all
+  /// before it returns, so that nothing that is appended afterwards is missed, whoever runs it first. Throws
+  /// invalid_argument, and what the driver throws.
   Delivery(EventStore& store, Options options);
   ~Delivery() override;
 
@@ -48,13 +49,12 @@ class Delivery : public LogConsumer {
     driver::PartKey key;
     LeaseKeeper keeper;
     std::optional<driver::Lease> lease;
-    bool starting = false;                    // It is the first lease there ever was, and `start` is not saved yet.
     std::vector<driver::DeadLetter> letters;  // Saved with the next checkpoint.
   };
 
   void acquire();
-  bool save_start();  // False: the lease was lost.
-  bool save(Position position);
+  bool save(Position position);  // False: the lease was lost.
+  bool find_checkpoint();
 
   EventStore& store_;
   const std::chrono::milliseconds lease_time_;

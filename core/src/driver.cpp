@@ -13,7 +13,10 @@ namespace {
 
 class Sleeper final : public AppendListener {
  public:
-  void wait(std::chrono::milliseconds timeout) noexcept override { std::this_thread::sleep_for(timeout); }
+  bool wait(std::chrono::milliseconds timeout) noexcept override {
+    std::this_thread::sleep_for(timeout);
+    return false;
+  }
 };
 
 [[noreturn]] void unsupported(const char* what) {
@@ -66,7 +69,7 @@ std::int64_t ReadSide::delete_snapshots(const SnapshotDeletion& /*which*/) {
   unsupported("snapshots");
 }
 
-ProjectionState ReadSide::open_projection(const ProjectionKey& /*key*/, std::int32_t /*parts*/) {
+ProjectionState ReadSide::open_projection(const ProjectionKey& /*key*/, std::int32_t /*parts*/, Position /*start*/) {
   unsupported("projections");
 }
 std::optional<ProjectionState> ReadSide::find_projection(const ProjectionKey& /*key*/) {

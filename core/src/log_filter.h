@@ -8,6 +8,10 @@
 
 namespace stele::detail {
 
+inline bool is_valid_at(const RecordedEvent& event, Timestamp time) {
+  return (!event.valid_from || *event.valid_from <= time) && (!event.valid_to || time < *event.valid_to);
+}
+
 inline bool matches(const LogFilter& filter, const RecordedEvent& event) {
   const auto is_any_of = [](const std::vector<std::string>& names, const std::string& name) {
     return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
@@ -24,7 +28,7 @@ inline bool matches(const LogFilter& filter, const RecordedEvent& event) {
   if (filter.causation_id && filter.causation_id != event.causation_id) return false;
   if (!is_within(filter.occurred_from, filter.occurred_until, event.occurred_at)) return false;
   if (!is_within(filter.recorded_from, filter.recorded_until, event.recorded_at)) return false;
-  if (filter.valid_at && !is_within(event.valid_from, event.valid_to, *filter.valid_at)) return false;
+  if (filter.valid_at && !is_valid_at(event, *filter.valid_at)) return false;
   return std::all_of(filter.attributes.begin(), filter.attributes.end(), [&](const auto& wanted) {
     const auto found = event.attributes.find(wanted.first);
     return found != event.attributes.end() && found->second == wanted.second;

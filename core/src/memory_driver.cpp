@@ -7,6 +7,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "log_filter.h"
 #include "memory_read_side.h"
 #include "stele/driver/driver.h"
 #include "stele/driver/replay.h"
@@ -21,35 +22,6 @@ using driver::ExistingEvent;
 using driver::PreparedAppend;
 using driver::PreparedEvent;
 using driver::PreparedStream;
-
-bool within(const std::optional<Timestamp>& from, const std::optional<Timestamp>& until, Timestamp time) {
-  return (!from || *from <= time) && (!until || time < *until);
-}
-
-bool valid_at(const RecordedEvent& event, const std::optional<Timestamp>& time) {
-  return !time || ((!event.valid_from || *event.valid_from <= *time) && (!event.valid_to || *time < *event.valid_to));
-}
-
-bool any_of(const std::vector<std::string>& names, const std::string& name) {
-  return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
-}
-
-bool matches(const LogFilter& filter, const RecordedEvent& event) {
-  if (filter.tenant && *filter.tenant != event.stream.tenant) return false;
-  if (!any_of(filter.stream_types, event.stream.type) || !any_of(filter.event_types, event.type)) return false;
-  if (filter.source && filter.source != event.source) return false;
-  if (filter.actor_type && (!event.actor || event.actor->type != *filter.actor_type)) return false;
-  if (filter.actor_id && (!event.actor || event.actor->id != *filter.actor_id)) return false;
-  if (filter.correlation_id && filter.correlation_id != event.correlation_id) return false;
-  if (filter.causation_id && filter.causation_id != event.causation_id) return false;
-  if (!within(filter.occurred_from, filter.occurred_until, event.occurred_at)) return false;
-  if (!within(filter.recorded_from, filter.recorded_until, event.recorded_at)) return false;
-  if (!valid_at(event, filter.valid_at)) return false;
-  return std::all_of(filter.attributes.begin(), filter.attributes.end(), [&](const auto& wanted) {
-    const auto found = event.attributes.find(wanted.first);
-    return found != event.attributes.end() && found->second == wanted.second;
-  });
-}
 
 std::size_t json_bytes(const RecordedEvent& event) {
   std::size_t bytes = event.data.text().size();
@@ -90,7 +62,7 @@ class MemoryDriver final : public driver::Driver {
       const std::int64_t version = forwards ? low + i : high - i;
       const RecordedEvent& event = log_[stream[static_cast<std::size_t>(version - 1)]];
       if (request.as_of && event.recorded_at > *request.as_of) continue;
-      if (!valid_at(event, request.valid_at)) continue;
+      if (request.valid_at && !detail::is_valid_at(event, *request.valid_at)) continue;
       if (!give(event, request.limits, page)) return;
     }
   }
@@ -105,7 +77,7 @@ class MemoryDriver final : public driver::Driver {
       const std::int64_t position = forwards ? low + i : high - i;
       const RecordedEvent& event = log_[static_cast<std::size_t>(position - 1)];
       if (request.as_of && event.recorded_at > *request.as_of) continue;
-      if (!matches(*request.filter, event)) continue;
+      if (!detail::matches(*request.filter, event)) continue;
       if (!give(event, request.limits, page)) {
         page.scanned_to = page[page.size() - 1].position;
         return;
@@ -223,8 +195,9 @@ class MemoryDriver final : public driver::Driver {
   }
   std::int64_t delete_snapshots(const SnapshotDeletion& which) override { return read_side_.remove(which); }
 
-  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts) override {
-    return read_side_.open(key, parts);
+  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts,
+                                          Position start) override {
+    return read_side_.open(key, parts, start);
   }
   std::optional<driver::ProjectionState> find_projection(const driver::ProjectionKey& key) override {
     return read_side_.find(key);

@@ -134,10 +134,12 @@ ProjectionState MemoryReadSide::state_of(const ProjectionKey& key, const Project
   return state;
 }
 
-void MemoryReadSide::add_checkpoints(const ProjectionKey& key, Projection& projection, std::int32_t generation) {
+void MemoryReadSide::add_checkpoints(const ProjectionKey& key, Projection& projection, std::int32_t generation,
+                                     Position start) {
   for (std::int32_t part = 0; part < projection.parts; ++part) {
     PartState& state = projection.checkpoints[{generation, part}];
     state.key = {key, generation, part};
+    state.position = start;
     state.updated_at = Timestamp::now();
   }
 }
@@ -160,12 +162,12 @@ void MemoryReadSide::wait_for(Lock& lock, const std::function<bool(const PartKey
               {.backend = "memory", .native_code = 0, .sqlstate = {}, .retryable = true, .outcome = {}});
 }
 
-ProjectionState MemoryReadSide::open(const ProjectionKey& key, std::int32_t parts) {
+ProjectionState MemoryReadSide::open(const ProjectionKey& key, std::int32_t parts, Position start) {
   const Lock lock(mutex_);
   const auto [at, is_new] = projections_.try_emplace(key);
   if (is_new) {
     at->second.parts = parts;
-    add_checkpoints(key, at->second, 1);
+    add_checkpoints(key, at->second, 1, start);
   } else if (at->second.parts != parts) {
     throw Error(ErrorCode::invalid_argument,
                 "projection '" + key.name + "' has " + std::to_string(at->second.parts) + " parts");
@@ -193,7 +195,7 @@ std::int32_t MemoryReadSide::add_generation(const ProjectionKey& key) {
   const auto found = projections_.find(key);
   if (found == projections_.end()) throw Error(ErrorCode::not_found, "there is no projection '" + key.name + "'");
   const std::int32_t generation = found->second.checkpoints.rbegin()->first.first + 1;
-  add_checkpoints(key, found->second, generation);
+  add_checkpoints(key, found->second, generation, Position(0));
   return generation;
 }
 
@@ -291,12 +293,15 @@ bool MemoryTransaction::move_checkpoint(const Lease& lease, Position to) {
   side_.wait_for(lock, only(lease.key), this);
   const PartState* part = side_.find_part(lease.key);
   if (part == nullptr || part->fence != lease.fence) return false;
+  const auto moved = moved_.find(lease.key);
+  if (lease.position != (moved == moved_.end() ? part->position : moved->second)) return false;
+  moved_[lease.key] = to;
   side_.locks_[lease.key] = this;
   staged_.emplace_back([this, key = lease.key, to] {
-    PartState* moved = side_.find_part(key);
-    if (moved == nullptr) return;  // This transaction itself forgot it: see activate().
-    moved->position = to;
-    moved->updated_at = Timestamp::now();
+    PartState* state = side_.find_part(key);
+    if (state == nullptr) return;  // This transaction itself forgot it: see activate().
+    state->position = to;
+    state->updated_at = Timestamp::now();
   });
   return true;
 }

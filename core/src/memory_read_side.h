@@ -21,7 +21,7 @@ class MemoryReadSide {
   std::vector<SnapshotInfo> list(const SnapshotListOptions& options) const;
   std::int64_t remove(const SnapshotDeletion& which);
 
-  driver::ProjectionState open(const driver::ProjectionKey& key, std::int32_t parts);
+  driver::ProjectionState open(const driver::ProjectionKey& key, std::int32_t parts, Position start);
   std::optional<driver::ProjectionState> find(const driver::ProjectionKey& key) const;
   std::vector<driver::ProjectionState> list() const;
   std::int32_t add_generation(const driver::ProjectionKey& key);
@@ -48,7 +48,8 @@ class MemoryReadSide {
 
   driver::PartState* find_part(const driver::PartKey& key);
   driver::ProjectionState state_of(const driver::ProjectionKey& key, const Projection& projection) const;
-  void add_checkpoints(const driver::ProjectionKey& key, Projection& projection, std::int32_t generation);
+  void add_checkpoints(const driver::ProjectionKey& key, Projection& projection, std::int32_t generation,
+                       Position start);
   void drop_generation(const driver::ProjectionKey& key, std::int32_t generation);
   /// Waits until no transaction but `own` has locked any of these. Throws busy at the deadline.
   void wait_for(Lock& lock, const std::function<bool(const driver::PartKey&)>& rows, const MemoryTransaction* own = {});
@@ -80,6 +81,7 @@ class MemoryTransaction final : public driver::ReadModelTransaction {
   MemoryReadSide& side_;
   const bool of_append_;
   std::vector<std::function<void()>> staged_;  // Changes of the tables, then the caller's own.
+  std::map<driver::PartKey, Position> moved_;
 };
 
 }  // namespace stele::detail

@@ -49,12 +49,6 @@ std::set<std::int32_t> generations(const driver::ProjectionState& state) {
   return all;
 }
 
-std::optional<std::int32_t> lowest_above(std::int32_t generation, const driver::ProjectionState& state) {
-  const std::set<std::int32_t> all = generations(state);
-  const auto found = all.upper_bound(generation);
-  return found == all.end() ? std::nullopt : std::optional(*found);
-}
-
 void drop_tables(const ProjectionWork& work, driver::ReadModelTransaction& transaction, std::int32_t generation) {
   ProjectionContext context = work.context(transaction, generation);
   work.projection.drop(context);
@@ -89,12 +83,15 @@ class CatchingUp final : public detail::Applier {
   bool taken_ = false;
 };
 
-/// Removes a generation that is not active. False, having done nothing, when somebody is at work at it.
+/// Removes a generation. False, having done nothing, when it is active or somebody is at work at it.
 bool discard(const ProjectionWork& work, LeaseKeeper& keeper, std::int32_t generation) {
   Leases leases(keeper);
   for (std::int32_t number = 0; number < work.options.parts; ++number) {
     if (!leases.add(work.part(generation, number))) return false;
   }
+  // It may have been switched to since somebody looked. From now on it cannot: that takes its leases.
+  const std::optional<driver::ProjectionState> now = work.store.driver().find_projection(work.key);
+  if (!now || now->active_generation == generation) return false;
   const bool dropped = in_read_model(work, [&](driver::ReadModelTransaction& transaction) {
     drop_tables(work, transaction, generation);
     return move_all(transaction, leases.all(), Position(0));
@@ -154,9 +151,9 @@ std::int32_t rebuild_projection(EventStore& store, Projection& projection, const
   if (!rebuilder.take()) throw_busy(work.key, "is being rebuilt");
   std::optional<Error> error;
   try {
-    // Of several who have come so far at once, the one with the lowest number goes on.
-    const std::optional<driver::ProjectionState> now = driver.find_projection(work.key);
-    if (!now || lowest_above(from, *now) != generation) throw_busy(work.key, "is being rebuilt");
+    // Of several who have come so far at once, the one with the next number goes on. So numbers have no gaps, and who
+    // cleans up knows which one was replaced.
+    if (generation != from + 1) throw_busy(work.key, "is being rebuilt");
     rebuilder.run();
   } catch (...) {
     error = detail::current_error();

@@ -50,10 +50,11 @@ std::optional<Position> Applier::acquire(std::int32_t generation) {
     leases.push_back(std::move(*lease));
   }
   leases_ = std::move(leases);
-  at_work_ = true;
   saved_ = std::min_element(leases_.begin(), leases_.end(), [](const auto& a, const auto& b) {
              return a.position < b.position;
            })->position;
+  seen_committed_ = saved_.value();
+  at_work_ = true;
   return saved_;
 }
 
@@ -105,6 +106,7 @@ milliseconds Applier::again_in() const {
 }
 
 bool Applier::holds() {
+  if (beginning_again_.exchange(false)) forget();
   if (retired_ || leases_.empty()) return false;
   const bool all = std::all_of(leases_.begin(), leases_.end(),
                                [this](const driver::Lease& lease) { return keeper_.holds(lease.key); });
@@ -177,6 +179,7 @@ bool Applier::move(Position to, const std::function<void(driver::ReadModelTransa
 void Applier::moved_to(Position position) {
   for (driver::Lease& lease : leases_) lease.position = position;
   saved_ = position;
+  seen_committed_ = position.value();
   saved_at_ = steady_clock::now();
 }
 

@@ -27,6 +27,11 @@ class Applier : public LogConsumer {
   bool is_retired() const noexcept { return retired_; }
   /// Whether it has its leases, as far as it knows. From any thread.
   bool is_at_work() const noexcept { return at_work_; }
+  /// Where it has seen its checkpoint committed. From any thread.
+  Position seen_committed() const noexcept { return Position(seen_committed_); }
+  /// The checkpoint is not where it was: a crash of the server took it back. Asks the database again when the
+  /// transaction that is under way is over. Wake the follower then. From any thread.
+  void begin_again() noexcept { beginning_again_ = true; }
 
   std::optional<Position> begin() override;
   std::chrono::milliseconds again_in() const override;
@@ -72,8 +77,10 @@ class Applier : public LogConsumer {
   std::vector<driver::Lease> leases_;
   Position saved_;
   std::chrono::steady_clock::time_point saved_at_{};
+  std::atomic<std::int64_t> seen_committed_ = 0;
   std::atomic<bool> retired_ = false;
   std::atomic<bool> at_work_ = false;
+  std::atomic<bool> beginning_again_ = false;
 };
 
 }  // namespace stele::detail

@@ -46,6 +46,10 @@ struct ProjectionGroup::PartRun {
     applier.retire();
     follower.wake();
   }
+  void begin_again() {
+    applier.begin_again();
+    follower.wake();
+  }
   void stop() {
     follower.stop();
     if (thread.joinable()) thread.join();
@@ -120,6 +124,10 @@ void ProjectionGroup::look() {
     error_ = error;
     return;
   }
+  std::map<std::int32_t, Position> seen_committed;
+  for (const auto& [number, run] : before) {
+    if (run->applier.is_at_work()) seen_committed[number] = run->applier.seen_committed();
+  }
   const driver::ProjectionState state = work_.store.driver().open_projection(work_.key, work_.options.parts);
   std::map<std::string, std::int32_t> held;
   std::vector<std::int32_t> free;
@@ -129,6 +137,8 @@ void ProjectionGroup::look() {
     const std::int32_t number = part.key.part;
     const bool of_another = part.leased && part.holder != work_.holder;
     const auto run = before.find(number);
+    // One that has nothing to do would not notice by itself.
+    if (part.position < seen_committed[number]) run->second->begin_again();
     if (run != before.end()) {
       if (!run->second->applier.is_at_work() && (of_another || run->second->applier.is_retired())) {
         end_part(number);

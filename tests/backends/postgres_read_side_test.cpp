@@ -275,6 +275,19 @@ TEST_F(PostgresReadSide, ReadModelsDoNotWaitForTheDiskAndAppendsDo) {
     return setting;
   };
   EXPECT_EQ(synchronous(*driver().begin_read_model()), "off");
+  {
+    const auto transaction = driver().begin_read_model();
+    EXPECT_FALSE(transaction->activate(part.projection, 0, 1));
+    EXPECT_EQ(synchronous(*transaction), "off");
+    EXPECT_TRUE(transaction->activate(part.projection, 1, 1));
+    EXPECT_EQ(synchronous(*transaction), "local") << "what it replaces may be dropped as soon as it is committed";
+  }
+  {
+    const auto transaction = driver().begin_read_model();
+    transaction->add_dead_letter({part, Position(1), Uuid::v7(), 1, "why", {}});
+    EXPECT_EQ(synchronous(*transaction), "local") << "who was told of it does not handle the event again";
+  }
+  EXPECT_EQ(synchronous(*driver().begin_read_model()), "off") << "once more";
   std::string of_append;
   append_with_hook("a", [&](ReadModelTransaction& transaction, auto) { of_append = synchronous(transaction); });
   EXPECT_NE(of_append, "off");

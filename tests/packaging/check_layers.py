@@ -1,4 +1,5 @@
-"""Checks who may include whom: core knows no database, a backend knows core's public headers, its own and the shared SOCI ones.
+"""Checks who may include whom: core knows no database, a backend knows core's public headers, its own and the shared SOCI ones, a
+relay core's and its own.
 
     check_layers.py PROJECT_DIR
 """
@@ -76,6 +77,17 @@ for directory in sorted(p for p in (project / "backends").iterdir() if (p / "CMa
                 faults.append(f"{relative(path)}: includes {header}, which is neither its own nor core's public header")
             if header in core_private - core_headers - own:
                 faults.append(f"{relative(path)}: includes core's private {header}")
+
+# Relays to what lies outside: core's public headers and their own.
+for directory in sorted(p for p in (project / "relay").iterdir() if (p / "CMakeLists.txt").exists()):
+    name = f"relay/{directory.name}"
+    own = public_headers(name) | {p.relative_to(directory / "src").as_posix() for p in sources(f"{name}/src")}
+    for path in sources(name):
+        for kind, header in INCLUDE.findall(path.read_text(encoding="utf-8")):
+            if (kind == '"' or header.startswith("stele/")) and header not in core_headers and header not in own:
+                faults.append(f"{relative(path)}: includes {header}, which is neither its own nor core's public header")
+            if DATABASE_HEADERS.search(header):
+                faults.append(f"{relative(path)}: includes {header}")
 
 # The suite knows no backend: it names capabilities.
 for path in sources("tests/conformance/src") + sources("tests/conformance/include"):

@@ -20,6 +20,13 @@ class Signal : public ::testing::Test {
     return std::make_unique<testing::ControlledDriver>(testing::memory_driver(), control);
   }
 
+  /// Waits until somebody listens. All were woken for that, once.
+  template <class... All>
+  void listening(All&... woken) {
+    ASSERT_TRUE(control.wait_for_count("listening", 1));
+    ((woken.times = 0), ...);
+  }
+
   testing::Control control;
   EventStore store{driver()};
   const StreamKey key{"order", "7"};
@@ -35,6 +42,7 @@ struct Woken {
 TEST_F(Signal, EachAppendWakesEverybody) {
   Woken first(store.append_signal());
   Woken second(store.append_signal());
+  listening(first, second);
   ASSERT_TRUE(store.append(key, ExpectedVersion::any(), {testing::event_of("E")}).ok());
   EXPECT_EQ(first.times, 1);
   EXPECT_EQ(second.times, 1);
@@ -52,6 +60,7 @@ TEST_F(Signal, WhatWroteNoEventWakesNobody) {
   event.event_id = Uuid::v7();
   ASSERT_TRUE(store.append(key, ExpectedVersion::any(), {event}).ok());
   Woken woken(store.append_signal());
+  listening(woken);
   EXPECT_TRUE(store.append(key, ExpectedVersion::any(), {event}).replayed());
   EXPECT_FALSE(store.append(key, ExpectedVersion::no_stream(), {testing::event_of("E")}).ok());
   EXPECT_TRUE(store.append(key, ExpectedVersion::exactly(1), {}).ok());
@@ -73,8 +82,23 @@ TEST_F(Signal, OneThreadListensForAll) {
   EXPECT_TRUE(comes_true([&] { return first.times > before && second.times > 0; }));
 }
 
+// Somebody else appended when this one had read, and nobody listened yet.
+TEST_F(Signal, EverybodyIsWokenWhenTheListenerBegins) {
+  std::atomic<bool> go_on{false};
+  control.at("listen", [&](int) {
+    while (!go_on) std::this_thread::yield();
+  });
+  Woken first(store.append_signal());
+  Woken second(store.append_signal());
+  ASSERT_TRUE(control.wait_for_count("listen", 1));
+  EXPECT_EQ(first.times + second.times, 0);
+  go_on = true;
+  EXPECT_TRUE(comes_true([&] { return first.times > 0 && second.times > 0; }));
+}
+
 TEST_F(Signal, NobodyIsWokenForATimeThatIsOver) {
   Woken woken(store.append_signal());
+  listening(woken);
   ASSERT_TRUE(control.wait_for_count("listening", 5));
   EXPECT_EQ(woken.times, 0);
 }
@@ -102,7 +126,7 @@ TEST_F(Signal, AListenerThatCannotBeMadeIsTriedAgain) {
 
 TEST_F(Signal, CloseEndsTheThreadAndWakesEverybody) {
   Woken woken(store.append_signal());
-  ASSERT_TRUE(control.wait_for_count("listening", 1));
+  listening(woken);
   store.close();
   EXPECT_EQ(woken.times, 1);
   EXPECT_EQ(control.count("listener gone"), 1);

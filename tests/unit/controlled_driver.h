@@ -70,9 +70,11 @@ class Control {
     ++told_;
     changed_.notify_all();
   }
-  void listen_for(std::chrono::milliseconds time, std::uint64_t& heard) {
+  bool listen_for(std::chrono::milliseconds time, std::uint64_t& heard) {
     std::unique_lock lock(mutex_);
-    if (changed_.wait_for(lock, time, [&] { return told_ != heard; })) heard = told_;
+    const bool told = changed_.wait_for(lock, time, [&] { return told_ != heard; });
+    heard = told_;
+    return told;
   }
 
  private:
@@ -139,9 +141,9 @@ class ControlledDriver final : public ForwardingDriver {
    public:
     explicit Listener(Control& control) : control_(control) {}
     ~Listener() override { control_.call("listener gone"); }
-    void wait(std::chrono::milliseconds timeout) noexcept override {
+    bool wait(std::chrono::milliseconds timeout) noexcept override {
       control_.call("listening");
-      control_.listen_for(timeout, heard_);
+      return control_.listen_for(timeout, heard_);
     }
 
    private:

@@ -196,6 +196,29 @@ TEST_F(Projecting, ACommitThatDidNotArriveIsMadeAgain) {
   EXPECT_EQ(effects->counts(), once(10));
 }
 
+// A crash of the server takes back the last commits, the effects with the checkpoint. (The effects of this test stay:
+// so it can be seen that they are made again.)
+TEST_F(Projecting, WhatWasTakenBackIsAppliedAgain) {
+  append(5);
+  ProjectionOptions options = fast();
+  for (const bool idle : {false, true}) {
+    ProjectionRunner runner(store, effects, options);
+    ASSERT_TRUE(runner.wait_for(Position(5), patience));
+    ASSERT_TRUE(comes_true([&] { return runner.state() == State::live; }));
+    const driver::PartState part = store.driver().find_projection({"effects", ""})->checkpoints.at(0);
+    const auto taking_back = shared->begin_read_model();
+    ASSERT_TRUE(taking_back->move_checkpoint({part.key, part.holder, part.fence, part.position}, Position(2)));
+    taking_back->commit();
+    if (!idle) ASSERT_TRUE(runner.wait_for(append(3), patience));
+    EXPECT_TRUE(comes_true([&] { return checkpoint() == Position(8); }));
+    runner.stop();
+    const int times = idle ? 2 : 1;
+    EXPECT_EQ(
+        effects->counts(),
+        (Numbers{{1, 1}, {2, 1}, {3, times + 1}, {4, times + 1}, {5, times + 1}, {6, times}, {7, times}, {8, times}}));
+  }
+}
+
 /// Transactions whose connection breaks when it is said.
 class Breaking final : public testing::ForwardingDriver {
  public:

@@ -162,8 +162,9 @@ std::int64_t PostgresDriver::delete_snapshots(const SnapshotDeletion& which) {
   return reading([&](Session& session) { return postgres::delete_snapshots(session, which); });
 }
 
-driver::ProjectionState PostgresDriver::open_projection(const driver::ProjectionKey& key, std::int32_t parts) {
-  return reading([&](Session& session) { return postgres::open_projection(session, key, parts); });
+driver::ProjectionState PostgresDriver::open_projection(const driver::ProjectionKey& key, std::int32_t parts,
+                                                        Position start) {
+  return reading([&](Session& session) { return postgres::open_projection(session, key, parts, start); });
 }
 
 std::optional<driver::ProjectionState> PostgresDriver::find_projection(const driver::ProjectionKey& key) {

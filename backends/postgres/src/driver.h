@@ -38,7 +38,8 @@ class PostgresDriver final : public driver::Driver, public driver::MigrationStor
                                         std::optional<std::int32_t> schema_version) override;
   std::vector<SnapshotInfo> list_snapshots(const SnapshotListOptions& options) override;
   std::int64_t delete_snapshots(const SnapshotDeletion& which) override;
-  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts) override;
+  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts,
+                                          Position start) override;
   std::optional<driver::ProjectionState> find_projection(const driver::ProjectionKey& key) override;
   std::vector<driver::ProjectionState> list_projections() override;
   std::int32_t add_generation(const driver::ProjectionKey& key) override;

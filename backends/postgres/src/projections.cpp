@@ -80,7 +80,7 @@ std::optional<Locked> lock(Session& session, const ProjectionKey& key) {
 
 }  // namespace
 
-ProjectionState open_projection(Session& session, const ProjectionKey& key, std::int32_t parts) {
+ProjectionState open_projection(Session& session, const ProjectionKey& key, std::int32_t parts, Position start) {
   for (;;) {
     if (auto found = find_projection(session, key)) {
       if (found->parts == parts) return std::move(*found);
@@ -90,9 +90,9 @@ ProjectionState open_projection(Session& session, const ProjectionKey& key, std:
     session.execute(
         "WITH made AS (INSERT INTO projections (projection_name, tenant_id, parts, created_at) "
         "VALUES ($1, $2, $3, clock_timestamp()) ON CONFLICT DO NOTHING RETURNING parts) "
-        "INSERT INTO projection_offsets (projection_name, tenant_id, generation, part, updated_at) "
-        "SELECT $1, $2, 1, n, clock_timestamp() FROM made, generate_series(0, made.parts - 1) AS n",
-        parameters_of(key).add(Type::int4, parts));
+        "INSERT INTO projection_offsets (projection_name, tenant_id, generation, part, last_position, updated_at) "
+        "SELECT $1, $2, 1, n, $4, clock_timestamp() FROM made, generate_series(0, made.parts - 1) AS n",
+        parameters_of(key).add(Type::int4, parts).add(Type::int8, start.value()));
   }
 }
 
@@ -221,8 +221,11 @@ bool move_checkpoint(Session& session, const Lease& lease, Position to) {
              .execute(
                  "UPDATE projection_offsets SET last_position = $6, updated_at = clock_timestamp() "
                  "WHERE projection_name = $1 AND tenant_id = $2 AND generation = $3 AND part = $4 AND fence = $5 "
-                 "RETURNING true",
-                 parameters_of(lease.key).add(Type::int8, lease.fence).add(Type::int8, to.value()))
+                 "AND last_position = $7 RETURNING true",
+                 parameters_of(lease.key)
+                     .add(Type::int8, lease.fence)
+                     .add(Type::int8, to.value())
+                     .add(Type::int8, lease.position.value()))
              .rows() > 0;
 }
 

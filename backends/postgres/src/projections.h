@@ -8,7 +8,8 @@ namespace stele::postgres {
 
 /// As driver::ReadSide describes them, outside of transactions. All of them may be repeated when an answer was lost: a
 /// generation that was added twice is one to remove.
-driver::ProjectionState open_projection(Session& session, const driver::ProjectionKey& key, std::int32_t parts);
+driver::ProjectionState open_projection(Session& session, const driver::ProjectionKey& key, std::int32_t parts,
+                                        Position start);
 std::optional<driver::ProjectionState> find_projection(Session& session, const driver::ProjectionKey& key);
 std::vector<driver::ProjectionState> list_projections(Session& session);
 std::int32_t add_generation(Session& session, const driver::ProjectionKey& key);

@@ -108,6 +108,21 @@ OwnReadModel::OwnReadModel(SessionPool::Lease session) : ReadModel(*session) {
   open_.emplace(std::move(session));
 }
 
+void OwnReadModel::wait_for_disk() {
+  require_open().run("SET LOCAL synchronous_commit = local", "postgres");
+}
+
+void OwnReadModel::add_dead_letter(const driver::DeadLetter& letter) {
+  ReadModel::add_dead_letter(letter);
+  wait_for_disk();
+}
+
+bool OwnReadModel::activate(const driver::ProjectionKey& projection, std::int32_t from, std::int32_t generation) {
+  const bool switched = ReadModel::activate(projection, from, generation);
+  if (switched) wait_for_disk();
+  return switched;
+}
+
 void OwnReadModel::commit() {
   require_open();
   open_->transaction.commit();

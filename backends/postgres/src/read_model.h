@@ -31,14 +31,18 @@ class ReadModel : public driver::ReadModelTransaction {
   Session* session_;  // Null when it is over.
 };
 
-/// A transaction of its own. Its commit does not wait for the disk: what it writes can be made again from the log, and
-/// a crash that takes it back takes the checkpoint back, too.
+/// A transaction of its own. Its commit waits for the disk only where driver::ReadModelTransaction says so: what it
+/// writes can be made again from the log, and a crash that takes it back takes the checkpoint back, too.
 class OwnReadModel final : public ReadModel {
  public:
   explicit OwnReadModel(SessionPool::Lease session);
+  void add_dead_letter(const driver::DeadLetter& letter) override;
+  bool activate(const driver::ProjectionKey& projection, std::int32_t from, std::int32_t generation) override;
   void commit() override;
 
  private:
+  void wait_for_disk();
+
   struct Open {
     explicit Open(SessionPool::Lease leased);
     SessionPool::Lease session;

@@ -185,10 +185,11 @@ std::int64_t SqliteDriver::delete_snapshots(const SnapshotDeletion& which) {
   return in_write_transaction([&](Session& session) { return sqlite::delete_snapshots(session, which); });
 }
 
-driver::ProjectionState SqliteDriver::open_projection(const driver::ProjectionKey& key, std::int32_t parts) {
+driver::ProjectionState SqliteDriver::open_projection(const driver::ProjectionKey& key, std::int32_t parts,
+                                                      Position start) {
   std::optional<driver::ProjectionState> state = find_projection(key);
   if (!state) {
-    state = in_write_transaction([&](Session& session) { return sqlite::open_projection(session, key, parts); });
+    state = in_write_transaction([&](Session& session) { return sqlite::open_projection(session, key, parts, start); });
   }
   if (state->parts != parts) {
     throw make_error(ErrorCode::invalid_argument,

@@ -70,14 +70,16 @@ std::vector<ProjectionState> read_states(Session& session, Statement& rows) {
   return found;
 }
 
-void add_checkpoints(Session& session, const ProjectionKey& key, std::int32_t generation, std::int32_t parts) {
+void add_checkpoints(Session& session, const ProjectionKey& key, std::int32_t generation, std::int32_t parts,
+                     Position start) {
   for (std::int32_t part = 0; part < parts; ++part) {
     const Use insert = session.use(
-        "INSERT INTO projection_offsets (projection_name, tenant_id, generation, part, updated_at) "
-        "VALUES (?1, ?2, ?3, ?4, ?5)");
+        "INSERT INTO projection_offsets (projection_name, tenant_id, generation, part, last_position, updated_at) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
     const PartKey part_key{key, generation, part};  // Its text has to be there until the step.
     bind(*insert, part_key);
-    insert->bind(5, Timestamp::now());
+    insert->bind(5, start.value());
+    insert->bind(6, Timestamp::now());
     insert->step();
   }
 }
@@ -100,14 +102,14 @@ std::vector<ProjectionState> list_projections(Session& session) {
   return read_states(session, *query);
 }
 
-ProjectionState open_projection(Session& session, const ProjectionKey& key, std::int32_t parts) {
+ProjectionState open_projection(Session& session, const ProjectionKey& key, std::int32_t parts, Position start) {
   const Use insert = session.use(
       "INSERT INTO projections (projection_name, tenant_id, parts, created_at) VALUES (?1, ?2, ?3, ?4) "
       "ON CONFLICT DO NOTHING");
   bind(*insert, key);
   insert->bind(3, std::int64_t{parts});
   insert->bind(4, Timestamp::now());
-  if (changes(session, *insert)) add_checkpoints(session, key, 1, parts);
+  if (changes(session, *insert)) add_checkpoints(session, key, 1, parts, start);
   return *find_projection(session, key);
 }
 
@@ -123,7 +125,7 @@ std::int32_t add_generation(Session& session, const ProjectionKey& key) {
     parts = static_cast<std::int32_t>(query->int64(0));
     generation = static_cast<std::int32_t>(query->int64(1)) + 1;
   }
-  add_checkpoints(session, key, generation, parts);
+  add_checkpoints(session, key, generation, parts, Position(0));
   return generation;
 }
 
@@ -249,11 +251,12 @@ bool remove_dead_letter(Session& session, const PartKey& key, Position position)
 bool move_checkpoint(Session& session, const Lease& lease, Position to) {
   const Use update = session.use(
       "UPDATE projection_offsets SET last_position = ?6, updated_at = ?7 WHERE projection_name = ?1 "
-      "AND tenant_id = ?2 AND generation = ?3 AND part = ?4 AND fence = ?5");
+      "AND tenant_id = ?2 AND generation = ?3 AND part = ?4 AND fence = ?5 AND last_position = ?8");
   bind(*update, lease.key);
   update->bind(5, lease.fence);
   update->bind(6, to.value());
   update->bind(7, Timestamp::now());
+  update->bind(8, lease.position.value());
   return changes(session, *update);
 }
 

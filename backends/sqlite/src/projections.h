@@ -15,7 +15,8 @@ std::vector<driver::DeadLetter> list_dead_letters(Session& session, const driver
 bool is_lease_free(Session& session, const driver::PartKey& key, const std::string& holder);
 
 /// … and these inside a write transaction.
-driver::ProjectionState open_projection(Session& session, const driver::ProjectionKey& key, std::int32_t parts);
+driver::ProjectionState open_projection(Session& session, const driver::ProjectionKey& key, std::int32_t parts,
+                                        Position start);
 std::int32_t add_generation(Session& session, const driver::ProjectionKey& key);
 void remove_generation(Session& session, const driver::ProjectionKey& key, std::int32_t generation);
 void remove_projection(Session& session, const driver::ProjectionKey& key);

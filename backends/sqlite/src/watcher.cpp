@@ -19,10 +19,11 @@ class Watcher::Listener final : public driver::AppendListener {
   }
   ~Listener() override { watcher_.remove_listener(); }
 
-  void wait(std::chrono::milliseconds timeout) noexcept override {
+  bool wait(std::chrono::milliseconds timeout) noexcept override {
     std::unique_lock lock(watcher_.mutex_);
-    watcher_.changed_.wait_for(lock, timeout, [this] { return watcher_.changes_ != seen_; });
+    const bool told = watcher_.changed_.wait_for(lock, timeout, [this] { return watcher_.changes_ != seen_; });
     seen_ = watcher_.changes_;
+    return told;
   }
 
  private:

@@ -749,6 +749,7 @@ std::optional<Lease> current_lease(driver::Driver& driver, Lease lease) {
   const std::optional<PartState> part = find_part(driver, lease.key);
   if (!part) return std::nullopt;
   lease.fence = part->fence;
+  lease.position = part->position;
   return lease;
 }
 
@@ -776,6 +777,15 @@ class BrokenTransaction : public ForwardingTransaction {
 
  private:
   driver::Driver& driver_;
+};
+
+class StartForgotten final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts, Position /*start*/) override {
+    return inner().open_projection(key, parts, Position(0));
+  }
 };
 
 /// Looks whether the lease is free, and takes it a moment later without looking again.
@@ -842,6 +852,17 @@ class CheckpointApart final : public BrokenTransaction {
     const bool moved = other->move_checkpoint(lease, to);
     if (moved) other->commit();
     return moved;
+  }
+};
+
+/// Looks at the fence alone: it does not notice that a commit of its holder was taken back.
+class MovedFromAnywhere final : public BrokenTransaction {
+ public:
+  using BrokenTransaction::BrokenTransaction;
+
+  bool move_checkpoint(const Lease& lease, Position to) override {
+    const std::optional<Lease> now = current(lease);
+    return now && now->fence == lease.fence && inner().move_checkpoint(*now, to);
   }
 };
 
@@ -1019,7 +1040,7 @@ class NoOp final : public ForwardingDriver {
   bool save_snapshot(const Snapshot&) override { return true; }
   std::int64_t delete_snapshots(const SnapshotDeletion&) override { return 1; }
   // Not with an answer: whoever follows the log would wait for ever for what it says.
-  ProjectionState open_projection(const driver::ProjectionKey&, std::int32_t) override {
+  ProjectionState open_projection(const driver::ProjectionKey&, std::int32_t, Position) override {
     throw Error(ErrorCode::unsupported, "no projections");
   }
   std::int32_t add_generation(const driver::ProjectionKey&) override { return 2; }
@@ -1229,6 +1250,14 @@ std::vector<BrokenDriver> broken_drivers() {
        "the fence is looked at before the commit, and another gets the lease meanwhile",
        {"checkpoints/G13_a_take_over_waits_for_who_has_moved"},
        wrap_in<BrokenTransactions<MovedAtTheEnd>>},
+      {"moved_from_anywhere",
+       "a checkpoint moves whether or not it is where its holder thinks",
+       {"checkpoints/G13_a_checkpoint_moves_from_where_its_holder_knows_it"},
+       wrap_in<BrokenTransactions<MovedFromAnywhere>>},
+      {"start_forgotten",
+       "a projection begins at 0 wherever it was to begin",
+       {"checkpoints/G13_a_projection_may_begin_later"},
+       wrap_in<StartForgotten>},
       {"checkpoint_apart",
        "the checkpoint is committed without the effects",
        {"checkpoints/G13_effects_and_checkpoint_are_one"},

@@ -410,6 +410,49 @@ void one_that_ran_out_moves_while_nobody_took_it(Harness& harness) {
   EXPECT_EQ(position_of(*driver, part()), 1);
 }
 
+// As after a crash that took back what a holder has seen committed: it must not go on from where it thinks it is.
+void a_checkpoint_moves_from_where_its_holder_knows_it(Harness& harness) {
+  const auto driver = harness.open();
+  Counters& counters = harness.counters();
+  driver->open_projection(stock(), 1);
+  Lease lease = lease_of(*driver, part(), "a");
+  const auto moved = [&](Position from, Position to) {
+    const auto transaction = driver->begin_read_model();
+    counters.add(*transaction, "moved", 1);
+    lease.position = from;
+    if (!transaction->move_checkpoint(lease, to)) return false;
+    transaction->commit();
+    return true;
+  };
+  EXPECT_TRUE(moved(Position(0), Position(5)));
+  for (const int from : {0, 4, 6, 9}) EXPECT_FALSE(moved(Position(from), Position(9))) << from;
+  EXPECT_EQ(position_of(*driver, part()), 5);
+  EXPECT_TRUE(moved(Position(5), Position(5))) << "it may stay where it is";
+  EXPECT_TRUE(moved(Position(5), Position(9)));
+  EXPECT_EQ(counters.read(), (Numbers{{"moved", 3}}));
+  // Twice in one transaction.
+  const auto transaction = driver->begin_read_model();
+  lease.position = Position(9);
+  ASSERT_TRUE(transaction->move_checkpoint(lease, Position(10)));
+  EXPECT_FALSE(transaction->move_checkpoint(lease, Position(11)));
+  lease.position = Position(10);
+  ASSERT_TRUE(transaction->move_checkpoint(lease, Position(11)));
+  transaction->commit();
+  EXPECT_EQ(position_of(*driver, part()), 11);
+}
+
+void a_projection_may_begin_later(Harness& harness) {
+  const auto driver = harness.open();
+  for (const PartState& state : driver->open_projection(stock(), 2, Position(7)).checkpoints) {
+    EXPECT_EQ(state.position, Position(7));
+  }
+  EXPECT_EQ(lease_of(*driver, part(1), "a").position, Position(7));
+  EXPECT_EQ(driver->open_projection(stock(), 2, Position(9)).checkpoints[0].position, Position(7)) << "it is there";
+  EXPECT_EQ(driver->open_projection(stock(), 2).checkpoints[0].position, Position(7));
+  EXPECT_EQ(driver->add_generation(stock()), 2);
+  EXPECT_EQ(state_of(*driver, part(0, 2)).position, Position(0)) << "a rebuild is of everything";
+}
+
 // The heir asks between the move and the commit: it has to wait, and then goes on from where the other one came.
 void a_take_over_waits_for_who_has_moved(Harness& harness) {
   const auto driver = harness.open();
@@ -449,13 +492,14 @@ void every_position_has_one_effect(Harness& harness) {
   in_threads(3, [&](int i) {
     const std::string name = "runner " + std::to_string(i);
     for (int turn = 0; turn < 10'000 && position_of(*driver, part()) < goal; ++turn) {
-      const std::optional<Lease> lease = driver->acquire_lease(part(), name, milliseconds(1));
+      std::optional<Lease> lease = driver->acquire_lease(part(), name, milliseconds(1));
       if (!lease) continue;
       for (std::int64_t next = lease->position.value() + 1; next <= goal; ++next) {
         const auto transaction = driver->begin_read_model();
         counters.add(*transaction, std::to_string(next), 1);
         if (!transaction->move_checkpoint(*lease, Position(next))) break;
         transaction->commit();
+        lease->position = Position(next);
       }
     }
   });
@@ -769,6 +813,7 @@ void hooks_follow_one_another(Harness& harness) {
 
 constexpr Case all_checkpoint_cases[] = {
     {"G13", "a_projection_begins_at_0", needs_read_models, a_projection_begins_at_0},
+    {"G13", "a_projection_may_begin_later", needs_read_models, a_projection_may_begin_later},
     {"G13", "opening_it_again_changes_nothing", needs_read_models, opening_it_again_changes_nothing},
     {"G13", "everybody_opens_at_once", needs_read_models, everybody_opens_at_once},
     {"API", "projections_are_listed_in_byte_order", needs_read_models, projections_are_listed_in_byte_order},
@@ -788,6 +833,8 @@ constexpr Case all_checkpoint_cases[] = {
      a_zombie_of_what_was_removed_moves_nothing},
     {"G13", "one_that_ran_out_moves_while_nobody_took_it", needs_read_models,
      one_that_ran_out_moves_while_nobody_took_it},
+    {"G13", "a_checkpoint_moves_from_where_its_holder_knows_it", needs_read_models,
+     a_checkpoint_moves_from_where_its_holder_knows_it},
     {"G13", "a_take_over_waits_for_who_has_moved", needs_read_models, a_take_over_waits_for_who_has_moved},
     {"G13", "every_position_has_one_effect", needs_read_models, every_position_has_one_effect},
     {"G13", "dead_letters_are_kept_with_the_transaction", needs_read_models,

@@ -604,6 +604,54 @@ void the_next_rebuild_removes_what_a_dead_one_left(Harness& harness) {
   EXPECT_EQ(generations(harness), std::set<std::string>{"g2"});
 }
 
+/// Has looked at the projections a while ago.
+class LongAgo final : public ForwardingDriver {
+ public:
+  LongAgo(std::shared_ptr<Driver> inner, ProjectionState seen)
+      : ForwardingDriver(std::move(inner)), seen_(std::move(seen)) {}
+  ProjectionState open_projection(const driver::ProjectionKey&, std::int32_t, Position) override { return seen_; }
+
+ private:
+  const ProjectionState seen_;
+};
+
+// What was being built when it looked is what everybody reads when it goes on.
+void what_was_switched_to_is_no_leftover(Harness& harness) {
+  EventStore store = open_store(harness);
+  append(store, "a", 10);
+  TallyProjection projection(harness);
+  run_projection(store, projection, options_of());
+  store.driver().add_generation({"tally", ""});
+  const ProjectionState seen = state_of(store);
+  store.driver().remove_generation({"tally", ""}, 2);
+  EXPECT_EQ(rebuild_projection(store, projection, options_of()), 2);
+  {
+    EventStore late(std::make_unique<LongAgo>(harness.open(), seen));
+    expect_error(ErrorCode::busy, "rebuilt", [&] { rebuild_projection(late, projection, options_of()); });
+  }
+  EXPECT_EQ(state_of(store).active_generation, 2);
+  expect_all_once(harness, store, 2);
+  EXPECT_EQ(rebuild_projection(store, projection, options_of()), 3);
+  expect_all_once(harness, store, 3);
+}
+
+// Somebody else took the next number, and has given up since.
+void generations_have_no_gaps(Harness& harness) {
+  EventStore store = open_store(harness);
+  append(store, "a", 10);
+  TallyProjection projection(harness);
+  run_projection(store, projection, options_of());
+  const ProjectionState seen = state_of(store);
+  store.driver().add_generation({"tally", ""});
+  {
+    EventStore late(std::make_unique<LongAgo>(harness.open(), seen));
+    expect_error(ErrorCode::busy, "rebuilt", [&] { rebuild_projection(late, projection, options_of()); });
+  }
+  EXPECT_EQ(state_of(store).checkpoints.size(), 2u) << "it removed its own";
+  EXPECT_EQ(rebuild_projection(store, projection, options_of()), 2);
+  expect_all_once(harness, store, 2);
+}
+
 void rebuilds_race(Harness& harness) {
   EventStore store = open_store(harness);
   append(store, "a", 20);
@@ -947,6 +995,8 @@ constexpr Case all_projection_cases[] = {
     {"G13", "the_next_rebuild_removes_what_a_dead_one_left", needs_read_models,
      the_next_rebuild_removes_what_a_dead_one_left},
     {"G13", "rebuilds_race", needs_read_models, rebuilds_race},
+    {"G13", "what_was_switched_to_is_no_leftover", needs_read_models, what_was_switched_to_is_no_leftover},
+    {"G13", "generations_have_no_gaps", needs_read_models, generations_have_no_gaps},
     {"G13", "a_reset_begins_anew", needs_read_models, a_reset_begins_anew},
     {"G13", "a_group_has_everything_once_while_members_come_and_go", needs_read_models,
      a_group_has_everything_once_while_members_come_and_go},

@@ -133,9 +133,10 @@ class STELE_API AppendListener {
  public:
   virtual ~AppendListener();
 
-  /// Returns as soon as something may have been appended since the last call, or when the time is over. It may return
-  /// for nothing, and may miss an append: it shortens a reader's polling and never takes its place. Throws nothing.
-  virtual void wait(std::chrono::milliseconds timeout) noexcept = 0;
+  /// Returns true as soon as something may have been appended since the last call, also when it did not listen for a
+  /// while and begins again; false when the time is over. It may return for nothing, and may miss an append: it
+  /// shortens a reader's polling and never takes its place. Throws nothing.
+  virtual bool wait(std::chrono::milliseconds timeout) noexcept = 0;
 };
 
 /// Roles of the database that applications log in as, or are members of.

@@ -39,7 +39,7 @@ struct PartState {
   std::string holder;                     ///< Who has the lease, or had it last; empty: nobody.
   std::optional<Timestamp> leased_until;  ///< Empty when it was given back.
   bool leased = false;                    ///< Held right now, by the database's clock.
-  std::int64_t fence = 0;                 ///< Grows with every lease that is given, however often it was removed.
+  std::int64_t fence = 0;                 ///< Grows with every lease, however often it was removed; 0: never leased.
   Timestamp updated_at;                   ///< Of the last checkpoint, or of its making.
 };
 
@@ -56,7 +56,7 @@ struct Lease {
   PartKey key;
   std::string holder;
   std::int64_t fence = 0;
-  Position position;  ///< Where the checkpoint was when the lease was given.
+  Position position;  ///< Where its holder knows the checkpoint to be; who moves it keeps this up to date.
 };
 
 /// An event that a handler could not digest.
@@ -86,10 +86,11 @@ class STELE_API ReadModelTransaction {
   /// the store. For backends without SQL; the others throw unsupported.
   virtual void on_commit(std::function<void()> change);
 
-  /// Moves the checkpoint to `to`. Returns false, having done nothing, when the lease was given to another since, or
-  /// the checkpoint was removed: the caller must then let the transaction go. After true nobody else can be given the
-  /// lease before this transaction is over. (The lease may have run out: as long as nobody else took it, nothing was
-  /// done by anybody else.)
+  /// Moves the checkpoint from lease.position to `to`. Returns false, having done nothing, when the lease was given to
+  /// another since, the checkpoint was removed, or is not at lease.position: the caller must then let the transaction
+  /// go. (A crash may have taken back what its holder has seen committed, see commit(). Moving on from there would
+  /// leave a gap.) After true nobody else can be given the lease before this transaction is over. (The lease may have
+  /// run out: as long as nobody else took it, nothing was done by anybody else.)
   virtual bool move_checkpoint(const Lease& lease, Position to) = 0;
 
   /// Records it; a second one for the same event of the same part replaces the first. Does nothing when there is no
@@ -97,14 +98,18 @@ class STELE_API ReadModelTransaction {
   virtual void add_dead_letter(const DeadLetter& letter) = 0;
 
   /// Makes `generation` the active one, and forgets all others below it with their checkpoints and dead letters.
-  /// Returns false, having done nothing, when the active generation is not `from`, or `generation` is missing.
+  /// Returns false, having done nothing, when the active generation is not `from`, or `generation` is missing. After
+  /// true, others who activate or add generations wait until this transaction is over: from a generation to itself, it
+  /// is a lock. From 0, which is never active, it only asks whether the database answers.
   virtual bool activate(const ProjectionKey& projection, std::int32_t from, std::int32_t generation) = 0;
 
   /// For who got an error from a handler and asks whose fault it is: throws cannot_connect (retryable) when the
   /// connection to the database is lost. The default does nothing.
   virtual void check_connection();
 
-  /// Throws with outcome unknown when the answer to the commit was lost, and invalid_argument (not_applied) when
+  /// Need not wait for the disk: a crash of the server may take it back, with all that was committed later, and its
+  /// caller may survive that. But not what a switch or a dead letter is part of: who was told of those has done with
+  /// what they replace. Throws with outcome unknown when the answer was lost, and invalid_argument (not_applied) when
   /// somebody ended the transaction behind its back, or for one that an append gave to its hook: the append commits
   /// that.
   virtual void commit() = 0;
@@ -141,9 +146,9 @@ class STELE_API ReadSide {
 
   // --- Projections
 
-  /// Makes the projection with its first generation, one checkpoint at 0 for each part, unless it is there. Throws
-  /// invalid_argument when it is there with another number of parts.
-  virtual ProjectionState open_projection(const ProjectionKey& key, std::int32_t parts);
+  /// Makes the projection with its first generation, one checkpoint at `start` for each part, unless it is there.
+  /// Throws invalid_argument when it is there with another number of parts.
+  virtual ProjectionState open_projection(const ProjectionKey& key, std::int32_t parts, Position start = Position(0));
   virtual std::optional<ProjectionState> find_projection(const ProjectionKey& key);
   virtual std::vector<ProjectionState> list_projections();  ///< By name, then tenant, as bytes.
 

@@ -54,8 +54,9 @@ class ForwardingDriver : public driver::Driver {
     return inner_->list_snapshots(options);
   }
   std::int64_t delete_snapshots(const SnapshotDeletion& which) override { return inner_->delete_snapshots(which); }
-  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts) override {
-    return inner_->open_projection(key, parts);
+  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts,
+                                          Position start) override {
+    return inner_->open_projection(key, parts, start);
   }
   std::optional<driver::ProjectionState> find_projection(const driver::ProjectionKey& key) override {
     return inner_->find_projection(key);
