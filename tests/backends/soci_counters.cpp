@@ -16,13 +16,12 @@ SociCounters::Sql SociCounters::transact_sql(const std::string& schema) {
   const std::string table = schema + ".conformance_counters";
   return {"IF OBJECT_ID(N'" + table + "') IS NULL CREATE TABLE " + table +
               " (name NVARCHAR(200) COLLATE Latin1_General_100_BIN2 PRIMARY KEY, number BIGINT NOT NULL)",
-          // The row's lock is taken first: two who add the same name wait for each other.
-          "DECLARE @name NVARCHAR(200), @number BIGINT; SET @name = :name; SET @number = :number; "
-          "UPDATE " +
-              table +
-              " SET number = number + @number WHERE name = @name; "
-              "IF @@ROWCOUNT = 0 INSERT INTO " +
-              table + " (name, number) VALUES (@name, @number)",
+          // There is no ON CONFLICT: two who add the same new name wait for each other at its lock.
+          "DECLARE @name NVARCHAR(200), @number BIGINT, @lock NVARCHAR(255); SET @name = :name; SET @number = :number; "
+          "SET @lock = N'" +
+              schema + ":counter:' + @name; EXEC " + schema + ".take_lock @lock, N'Exclusive'; UPDATE " + table +
+              " SET number = number + @number WHERE name = @name; IF @@ROWCOUNT = 0 INSERT INTO " + table +
+              " (name, number) VALUES (@name, @number)",
           "DELETE FROM " + table + " WHERE LEFT(name, :length) = :prefix", "SELECT name, number FROM " + table};
 }
 

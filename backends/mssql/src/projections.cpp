@@ -108,19 +108,6 @@ std::optional<Locked> lock(Session& session, const ProjectionKey& key) {
   return Locked{static_cast<std::int32_t>(row.integer(0, 0)), static_cast<std::int32_t>(row.integer(0, 1))};
 }
 
-/// `update`; and where there was no such row, `insert`, whose row another may add at the same moment: once more then.
-/// Outside of transactions, which would be over after a duplicate key.
-void update_or_insert(Session& session, std::string_view sql, const Parameters& parameters) {
-  for (bool again = true;; again = false) {
-    try {
-      session.execute(sql, parameters);
-      return;
-    } catch (const Error& error) {
-      if (!is_duplicate_key(error) || !again) throw;
-    }
-  }
-}
-
 }  // namespace
 
 ProjectionState open_projection(Session& session, const ProjectionKey& key, std::int32_t parts, Position start) {
@@ -229,31 +216,36 @@ void release_lease(Session& session, const Lease& lease) {
 }
 
 std::int32_t announce_member(Session& session, const ProjectionKey& key, const std::string& member, milliseconds time) {
-  if (time <= milliseconds(0)) {
-    session.execute(
-        "DELETE FROM $(schema).projection_members WHERE projection_key = ? AND tenant_key = ? AND member_key = ?",
-        parameters_of(key).add(Type::bytes, member));
-  } else {
-    Parameters parameters;
-    add_key(add_time(parameters, time), key).add(Type::bytes, member);
-    add_time(parameters.add(Type::text, member).add(Type::bytes, member), time);
-    update_or_insert(
-        session,
-        "UPDATE $(schema).projection_members SET present_until = DATEADD(millisecond, ?, DATEADD(second, ?, "
-        "SYSUTCDATETIME())) WHERE projection_key = ? AND tenant_key = ? AND member_key = ?; IF @@ROWCOUNT = 0 INSERT "
-        "INTO $(schema).projection_members (projection_name, tenant_id, "
-        "projection_key, tenant_key, member, member_key, present_until) SELECT projection_name, tenant_id, "
-        "projection_key, tenant_key, ?, ?, DATEADD(millisecond, ?, DATEADD(second, ?, SYSUTCDATETIME())) FROM "
-        "$(schema).projections WHERE projection_key = ? AND tenant_key = ?",
-        add_key(parameters, key));
+  // By one look at the clock: who is there for a millisecond counts.
+  static const std::string begin =
+      "DECLARE @key VARBINARY(128), @tenant VARBINARY(64), @member VARBINARY(255), @now DATETIME2(6), @until "
+      "DATETIME2(6); SET @key = ?; SET @tenant = ?; SET @member = ?; SET @now = SYSUTCDATETIME(); ";
+  static const std::string stay =
+      "SET @until = DATEADD(millisecond, ?, DATEADD(second, ?, @now)); "
+      "UPDATE $(schema).projection_members SET present_until = @until WHERE projection_key = @key AND tenant_key = "
+      "@tenant AND member_key = @member; IF @@ROWCOUNT = 0 INSERT INTO $(schema).projection_members (projection_name, "
+      "tenant_id, projection_key, tenant_key, member, member_key, present_until) SELECT projection_name, tenant_id, "
+      "projection_key, tenant_key, ?, @member, @until FROM $(schema).projections WHERE projection_key = @key AND "
+      "tenant_key = @tenant; ";
+  static const std::string leave =
+      "DELETE FROM $(schema).projection_members WHERE projection_key = @key AND tenant_key = @tenant AND member_key = "
+      "@member; ";
+  static const std::string count =
+      "DELETE FROM $(schema).projection_members WHERE projection_key = @key AND tenant_key = @tenant AND present_until "
+      "<= @now; SELECT COUNT(*) FROM $(schema).projection_members WHERE projection_key = @key AND tenant_key = @tenant "
+      "AND present_until > @now";
+  Parameters parameters = parameters_of(key);
+  parameters.add(Type::bytes, member);
+  const bool stays = time > milliseconds(0);
+  if (stays) add_time(parameters, time).add(Type::text, member);
+  for (bool again = true;; again = false) {
+    try {
+      const Result row = session.execute(begin + (stays ? stay : leave) + count, parameters);
+      return static_cast<std::int32_t>(row.integer(0, 0));
+    } catch (const Error& error) {  // The same member, twice at once: the row is there now.
+      if (!is_duplicate_key(error) || !again) throw;
+    }
   }
-  Parameters twice = parameters_of(key);
-  const Result count = session.execute(
-      "DELETE FROM $(schema).projection_members WHERE projection_key = ? AND tenant_key = ? AND present_until <= "
-      "SYSUTCDATETIME(); SELECT COUNT(*) FROM $(schema).projection_members WHERE projection_key = ? AND tenant_key = ? "
-      "AND present_until > SYSUTCDATETIME()",
-      add_key(twice, key));
-  return static_cast<std::int32_t>(count.integer(0, 0));
 }
 
 std::vector<DeadLetter> list_dead_letters(Session& session, const ProjectionKey& key, std::size_t limit) {

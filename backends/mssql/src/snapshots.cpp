@@ -117,10 +117,11 @@ std::vector<SnapshotInfo> list_snapshots(Session& session, const SnapshotListOpt
 }
 
 std::int64_t delete_snapshots(Session& session, const SnapshotDeletion& which) {
+  // Not by a join: Babelfish does not ask then whether the user may delete.
   Parameters parameters;
   parameters.add(Type::bytes, which.tenant);
   std::string sql =
-      "DELETE n FROM $(schema).snapshots AS n JOIN $(schema).streams AS s ON s.stream_no = n.stream_no "
+      "DELETE FROM $(schema).snapshots WHERE stream_no IN (SELECT s.stream_no FROM $(schema).streams AS s "
       "WHERE s.tenant_key = ?";
   if (which.stream_type) {
     sql += " AND s.type_key = ?";
@@ -130,15 +131,16 @@ std::int64_t delete_snapshots(Session& session, const SnapshotDeletion& which) {
     sql += " AND s.stream_key = ?";
     parameters.add(Type::bytes, *which.stream_id);
   }
+  sql += ")";
   // The oldest that is kept: null when there are fewer, and then none is older than it.
   if (which.keep > 0) {
     sql +=
-        " AND n.stream_version < (SELECT k.stream_version FROM $(schema).snapshots AS k WHERE k.stream_no = "
-        "n.stream_no ORDER BY k.stream_version DESC OFFSET ? ROWS FETCH NEXT 1 ROWS ONLY)";
+        " AND stream_version < (SELECT k.stream_version FROM $(schema).snapshots AS k WHERE k.stream_no = "
+        "snapshots.stream_no ORDER BY k.stream_version DESC OFFSET ? ROWS FETCH NEXT 1 ROWS ONLY)";
     parameters.add(Type::int8, std::int64_t{which.keep} - 1);
   }
   if (which.before) {
-    sql += " AND n.recorded_at < ?";
+    sql += " AND recorded_at < ?";
     parameters.add(Type::time, *which.before);
   }
   return session.execute(sql + "; SELECT @@ROWCOUNT", parameters).integer(0, 0);
