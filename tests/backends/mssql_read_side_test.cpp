@@ -10,6 +10,7 @@
 #include "listener.h"
 #include "mssql_server.h"
 #include "settings.h"
+#include "soci_backend.h"
 #include "stele/driver/driver.h"
 #include "stele/mssql.h"
 #include "stele/registry.h"
@@ -341,8 +342,57 @@ TEST_F(MssqlReadSide, NamesThatDifferByBlanksOrCaseAreDifferent) {
   EXPECT_EQ(driver().announce_member(part.projection, "m ", long_time), 2);
 }
 
+// What SOCI alone would send as VARCHAR, in the code page of the database.
+TEST_F(MssqlReadSide, HandlersTextsArriveAsTheyAre) {
+  run("CREATE TABLE $(schema).texts (number INT, text NVARCHAR(MAX))");
+  std::string more_than_short;
+  for (int i = 0; i < 2'000; ++i) more_than_short += "\u65e5\U0001F600";  // 6,000 units of UTF-16.
+  const std::vector<std::string> texts = {"s\u00e9cond \U0001F600 \u65e5\u672c 'x'", "", std::string(4'000, 'x'),
+                                          more_than_short, std::string(20'000, 'y')};
+  {
+    const auto transaction = driver().begin_read_model();
+    for (int i = 0; i < static_cast<int>(texts.size()); ++i) {
+      sql(*transaction) << schema_->in("/* :no 'quote */ INSERT INTO $(schema).texts /* -- */ VALUES (:number, :text)"),
+          soci::use(i, "number"), soci::use(texts[static_cast<std::size_t>(i)], "text");
+    }
+    sql(*transaction) << "CREATE TABLE #own (text NVARCHAR(50))";
+    sql(*transaction) << "INSERT INTO #own VALUES (:text + N' \u672c')", soci::use(texts[0], "text");
+    sql(*transaction) << schema_->in("INSERT INTO $(schema).texts SELECT 100, text FROM #own");
+    std::string none;
+    soci::indicator null = soci::i_null;
+    sql(*transaction) << schema_->in("INSERT INTO $(schema).texts VALUES (101, :text)"), soci::use(none, null, "text");
+    std::string back;
+    const int first = 0;
+    sql(*transaction) << schema_->in("SELECT CAST(text AS NVARCHAR(50)) FROM $(schema).texts WHERE number = :n"),
+        soci::use(first, "n"), soci::into(back);
+    EXPECT_EQ(back, texts[0]);
+    transaction->commit();
+  }
+  const std::vector<std::string> rows = watch_->rows(schema_->in("SELECT text FROM $(schema).texts ORDER BY number"));
+  ASSERT_EQ(rows.size(), texts.size() + 2);
+  for (std::size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(rows[i], texts[i]) << i;
+  EXPECT_EQ(rows[texts.size()], texts[0] + " \u672c");
+  EXPECT_EQ(rows.back(), "NULL");
+}
+
+TEST(MssqlHandlers, ParametersAreFoundAsTSqlIsRead) {
+  const auto rewritten = [](const std::string& query) {
+    std::vector<std::string> names;
+    std::string made = mssql::with_question_marks(query, names);
+    for (const std::string& name : names) made += " " + name;
+    return made;
+  };
+  EXPECT_EQ(rewritten("SELECT :a, :b_1, :a"), "SELECT ?, ?, ? a b_1 a");
+  EXPECT_EQ(rewritten("SELECT ':a', N'it''s :b', \"c:d\", [e:f], :g"), "SELECT ':a', N'it''s :b', \"c:d\", [e:f], ? g");
+  EXPECT_EQ(rewritten("SELECT 1 -- :a 'b\n, :c /* :d /* ' */ :e */, :f"),
+            "SELECT 1 -- :a 'b\n, ? /* :d /* ' */ :e */, ? c f");
+  EXPECT_EQ(rewritten("SELECT geometry::Parse(:a), x: FROM #t"), "SELECT geometry::Parse(?), x: FROM #t a");
+  for (const char* unfinished : {"'a", "[a", "\"a", "/* a", "-- a", ":", "a::"}) {
+    EXPECT_EQ(rewritten(unfinished), unfinished);
+  }
+}
+
 // --- Waking
-// ------------------------------------------------------------------------------------------------------------
 
 class MssqlListener : public MssqlReadSide {
  protected:
