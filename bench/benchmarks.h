@@ -20,6 +20,16 @@ void register_soci_benchmarks(const Scale& scale);
 /// `largest`: events in the log at the last step, which goes up from 10,000 by factors of 10.
 void register_growth_benchmarks(const Scale& scale, std::size_t largest);
 
+/// On SQLite, and on the server of STELE_TEST_POSTGRES_URL if it names one.
+void register_aggregate_benchmarks(const Scale& scale);
+/// Drops what they shared.
+void finish_aggregate_benchmarks();
+
+/// On SQLite, and on the server of STELE_TEST_POSTGRES_URL if it names one.
+void register_projection_benchmarks(const Scale& scale);
+/// Drops what they shared.
+void finish_projection_benchmarks();
+
 /// On the server of STELE_TEST_POSTGRES_URL; nothing when it names none.
 void register_postgres_benchmarks(const Scale& scale);
 /// Drops what they shared.
@@ -32,5 +42,7 @@ void finish_mssql_benchmarks();
 
 /// Makes a store with `events` events at this URL, ten a stream, and leaves it there.
 void generate_store(const std::string& url, std::size_t events);
+/// Runs a projection over the store at this URL that counts its events.
+void project_store(const std::string& url);
 
 }  // namespace stele::bench

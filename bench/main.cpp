@@ -20,12 +20,15 @@ constexpr std::string_view usage =
     "Usage: stele_bench [--quick] [--data_dir=DIR] [--largest=EVENTS] [--benchmark_…]\n"
     "       stele_bench --generate=EVENTS --database=FILE\n"
     "       stele_bench --generate=EVENTS --schema=NAME\n"
+    "       stele_bench --project --database=FILE\n"
+    "       stele_bench --project --schema=NAME\n"
     "       stele_bench --drop_schema=NAME\n";
 
 struct Options {
   stele::bench::Scale scale;
   std::size_t largest = 1'000'000;
   std::size_t generate = 0;
+  bool project = false;
   std::string database;
   std::string schema;
   std::string drop_schema;
@@ -57,6 +60,8 @@ Options parse(const std::vector<std::string_view>& arguments) {
       options.largest = number(argument, value_of(argument, "--largest="));
     } else if (argument.starts_with("--generate=")) {
       options.generate = number(argument, value_of(argument, "--generate="));
+    } else if (argument == "--project") {
+      options.project = true;
     } else if (argument.starts_with("--database=")) {
       options.database = value_of(argument, "--database=");
 #ifdef STELE_WITH_POSTGRES
@@ -70,8 +75,17 @@ Options parse(const std::vector<std::string_view>& arguments) {
     }
   }
   const int targets = (options.database.empty() ? 0 : 1) + (options.schema.empty() ? 0 : 1);
-  if (targets != (options.generate != 0 ? 1 : 0)) fail_usage("--generate goes with --database or --schema");
+  const int wanted = (options.generate != 0 ? 1 : 0) + (options.project ? 1 : 0);
+  if (targets != wanted) fail_usage("--generate or --project goes with --database or --schema");
   return options;
+}
+
+void fill_or_project(const Options& options, const std::string& url) {
+  if (options.project) {
+    stele::bench::project_store(url);
+  } else {
+    stele::bench::generate_store(url, options.generate);
+  }
 }
 
 }  // namespace
@@ -86,13 +100,13 @@ int main(int argc, char** argv) {
       return 0;
     }
     if (!options.schema.empty()) {
-      stele::bench::generate_store(stele::bench::postgres_store_url(options.schema), options.generate);
+      fill_or_project(options, stele::bench::postgres_store_url(options.schema));
       return 0;
     }
     stele::bench::register_postgres_benchmarks(options.scale);
 #endif
-    if (options.generate != 0) {
-      stele::bench::generate_store(stele::bench::store_url(options.database), options.generate);
+    if (!options.database.empty()) {
+      fill_or_project(options, stele::bench::store_url(options.database));
       return 0;
     }
 #ifdef STELE_WITH_MSSQL
@@ -100,9 +114,13 @@ int main(int argc, char** argv) {
 #endif
     stele::bench::register_append_benchmarks(options.scale);
     stele::bench::register_read_benchmarks(options.scale);
+    stele::bench::register_aggregate_benchmarks(options.scale);
+    stele::bench::register_projection_benchmarks(options.scale);
     stele::bench::register_soci_benchmarks(options.scale);
     stele::bench::register_growth_benchmarks(options.scale, options.largest);
     benchmark::RunSpecifiedBenchmarks();
+    stele::bench::finish_aggregate_benchmarks();
+    stele::bench::finish_projection_benchmarks();
 #ifdef STELE_WITH_POSTGRES
     stele::bench::finish_postgres_benchmarks();
 #endif

@@ -14,8 +14,10 @@ import time
 
 MIB = 1024 * 1024
 FSYNC_DELAY_US = 2000
+AGGREGATE_TARGET = 0.80
 EXPORT_LIMIT = 64 * MIB
 EXPORT_GROWTH_LIMIT = 8 * MIB
+PROJECTION_TARGET = 0.50
 SERVER_URL = "STELE_TEST_POSTGRES_URL"
 MSSQL_URLS = ("STELE_BENCH_MSSQL_URL", "STELE_TEST_MSSQL_URL")
 WITH_POSTGRES = pathlib.Path(__file__).resolve().parent.parent / "scripts" / "with_postgres.sh"
@@ -100,6 +102,24 @@ class Bench:
         finally:
             subprocess.run([str(self.program), f"--drop_schema={schema}"], check=True)
 
+    def catch_up_memory(self, events):
+        """Peak resident memory in bytes of a projection that catches up over so many events."""
+        database = self.data_dir / f"catch-up-{events}.db"
+        subprocess.run([str(self.program), f"--generate={events}", f"--database={database}"], check=True)
+        peak = peak_of([str(self.program), "--project", f"--database={database}"])
+        for suffix in ("", "-wal", "-shm"):
+            pathlib.Path(f"{database}{suffix}").unlink(missing_ok=True)
+        return peak
+
+    def postgres_catch_up_memory(self, events):
+        """The same of a store on PostgreSQL."""
+        schema = f"stele_bench_catch_up_{os.getpid()}_{events}"
+        try:
+            subprocess.run([str(self.program), f"--generate={events}", f"--schema={schema}"], check=True)
+            return peak_of([str(self.program), "--project", f"--schema={schema}"])
+        finally:
+            subprocess.run([str(self.program), f"--drop_schema={schema}"], check=True)
+
     def peak_of_export(self, url, events):
         # The URL may hold a password, which has no place on a command line.
         process = subprocess.Popen([str(self.cli), "export"], stdout=subprocess.PIPE, env=os.environ | {"STELE_URL": url})
@@ -112,6 +132,16 @@ class Bench:
         if process.returncode != 0 or lines != events:
             raise SystemExit(f"bench: export gave {lines} of {events} events, exit code {process.returncode}")
         return usage.ru_maxrss * 1024
+
+
+def peak_of(command):
+    """Peak resident memory in bytes of a command."""
+    with subprocess.Popen(command) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"bench: {' '.join(command)} failed")
+    return usage.ru_maxrss * 1024
 
 
 def throughput(runs):
@@ -177,6 +207,24 @@ class Table:
             print("  ".join(cells).rstrip())
 
 
+def aggregate(bench, table, workload, repetitions):
+    # The floor's column is the aggregate of 100 events, which has no snapshot.
+    runs = bench.run(workload, repetitions)
+    table.ratio("load 10,000 events with a snapshot every 100, against 100", runs[f"{workload}/short"], runs[f"{workload}/long"],
+                AGGREGATE_TARGET)
+
+
+def projection(bench, table, workload, catch_up_memory, repetitions):
+    runs = bench.run(workload, repetitions)
+    floor = runs[f"{workload}/floor"]
+    table.ratio("a projection that counts in memory, over the whole log", floor, runs[f"{workload}/counting"], PROJECTION_TARGET)
+    table.ratio("  one with an UPSERT for each event", floor, runs[f"{workload}/upserting"])
+    print("  memory of a projection …", file=sys.stderr, flush=True)
+    events = 100_000 if bench.quick else 1_000_000
+    peak = catch_up_memory(events)
+    table.at_most(f"peak memory of a projection over {events:,}", "", f"{peak / MIB:.1f} MiB", peak / MIB, EXPORT_LIMIT / MIB, "MiB")
+
+
 def measure(bench, table):
     repetitions = 9 if bench.quick else 25
 
@@ -187,6 +235,9 @@ def measure(bench, table):
         table.ratio(title, runs[f"{workload}/floor"], runs[f"{workload}/store"], target)
         if workload.startswith("append"):
             table.cpu_ratio("  processor time alone", runs[f"{workload}/floor"], runs[f"{workload}/store"])
+
+    aggregate(bench, table, "load_aggregate", repetitions)
+    projection(bench, table, "project_log", bench.catch_up_memory, repetitions)
 
     runs = bench.run("append_1000_and_read", max(5, repetitions // 3))
     medians = {side: statistics.median(run["median_ms"] for run in runs[f"append_1000_and_read/{side}"])
@@ -264,6 +315,9 @@ def measure_postgres(bench, table):
         runs = bench.run(workload, repetitions)
         table.ratio(title, runs[f"{workload}/floor"], runs[f"{workload}/store"], 0.80)
         table.cpu_ratio("  processor time of the client alone", runs[f"{workload}/floor"], runs[f"{workload}/store"])
+
+    aggregate(bench, table, "postgres_load_aggregate", repetitions)
+    projection(bench, table, "postgres_project_log", bench.postgres_catch_up_memory, repetitions)
 
     workload = "postgres_append_1000_and_read"
     runs = bench.run(workload, max(5, repetitions // 3))

@@ -47,6 +47,9 @@ void add_command(CLI::App& app, Context& context);
 void add_import(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
 void add_stats(CLI::App& app, Context& context);
+void add_snapshot(CLI::App& app, Context& context);
+void add_projection(CLI::App& app, Context& context);
+void add_relay(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
 void add_roles(CLI::App& app, Context& context);
 

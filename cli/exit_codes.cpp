@@ -24,7 +24,9 @@ ExitCode exit_code(ErrorCode code) noexcept {
     case ErrorCode::rejected_by_database:
     case ErrorCode::unsupported:
     case ErrorCode::closed:
-    case ErrorCode::internal: return exit_failed;
+    case ErrorCode::internal:
+    case ErrorCode::upcast_failed:
+    case ErrorCode::handler_failed: return exit_failed;
   }
   return exit_failed;
 }

@@ -107,6 +107,9 @@ int main(int argc, char** argv) {
   add_import(app, context);
   add_export(app, context);
   add_stats(app, context);
+  add_snapshot(app, context);
+  add_projection(app, context);
+  add_relay(app, context);
   add_verify(app, context);
   add_roles(app, context);
 

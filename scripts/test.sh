@@ -60,9 +60,9 @@ for step in "${steps[@]}"; do
     tsan)
       build tsan
       echo "== Testing under ThreadSanitizer"
-      # The command line has one thread.
+      # Most commands have one thread.
       TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 STELE_CONFORMANCE_QUICK=1 \
-        with_servers ctest --preset tsan -j "$jobs" -LE slow -E '^packaging/|^cli/'
+        with_servers ctest --preset tsan -j "$jobs" -LE 'slow|one_thread' -E '^packaging/'
       ;;
     bench)
       build release

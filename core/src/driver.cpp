@@ -1,9 +1,11 @@
 #include "stele/driver/driver.h"
 
+#include <algorithm>
 #include <set>
 #include <thread>
 
 #include "sha256.h"
+#include "utf8.h"
 
 namespace stele::driver {
 
@@ -11,12 +13,21 @@ namespace {
 
 class Sleeper final : public AppendListener {
  public:
-  void wait(std::chrono::milliseconds timeout) noexcept override { std::this_thread::sleep_for(timeout); }
+  bool wait(std::chrono::milliseconds timeout) noexcept override {
+    std::this_thread::sleep_for(timeout);
+    return false;
+  }
 };
+
+[[noreturn]] void unsupported(const char* what) {
+  throw Error(ErrorCode::unsupported, std::string("this backend has no ") + what);
+}
 
 }  // namespace
 
 Driver::~Driver() = default;
+ReadSide::~ReadSide() = default;
+ReadModelTransaction::~ReadModelTransaction() = default;
 AppendListener::~AppendListener() = default;
 MigrationStore::~MigrationStore() = default;
 
@@ -28,6 +39,91 @@ void Driver::grant_roles(const RoleNames& /*names*/) {
   Error::Details details;
   details.backend = std::string(name());
   throw Error(ErrorCode::unsupported, "this backend has no roles", std::move(details));
+}
+
+AppendAnswer Driver::append_with_hook(const PreparedAppend& /*append*/, const AppendHook& /*hook*/) {
+  unsupported("inline projections");
+}
+
+void ReadModelTransaction::check_connection() {}
+
+void ReadModelTransaction::on_commit(std::function<void()> /*change*/) {
+  unsupported("read models outside of its database");
+}
+
+Position ReadSide::settled_position() {
+  unsupported("end of the log to ask for");
+}
+
+bool ReadSide::save_snapshot(const Snapshot& /*snapshot*/) {
+  unsupported("snapshots");
+}
+std::optional<Snapshot> ReadSide::find_snapshot(const StreamKey& /*stream*/, Version /*at_or_below*/,
+                                                std::optional<std::int32_t> /*schema_version*/) {
+  unsupported("snapshots");
+}
+std::vector<SnapshotInfo> ReadSide::list_snapshots(const SnapshotListOptions& /*options*/) {
+  unsupported("snapshots");
+}
+std::int64_t ReadSide::delete_snapshots(const SnapshotDeletion& /*which*/) {
+  unsupported("snapshots");
+}
+
+ProjectionState ReadSide::open_projection(const ProjectionKey& /*key*/, std::int32_t /*parts*/, Position /*start*/) {
+  unsupported("projections");
+}
+std::optional<ProjectionState> ReadSide::find_projection(const ProjectionKey& /*key*/) {
+  unsupported("projections");
+}
+std::vector<ProjectionState> ReadSide::list_projections() {
+  unsupported("projections");
+}
+std::int32_t ReadSide::add_generation(const ProjectionKey& /*key*/) {
+  unsupported("projections");
+}
+void ReadSide::remove_generation(const ProjectionKey& /*key*/, std::int32_t /*generation*/) {
+  unsupported("projections");
+}
+void ReadSide::remove_projection(const ProjectionKey& /*key*/) {
+  unsupported("projections");
+}
+std::optional<Lease> ReadSide::acquire_lease(const PartKey& /*key*/, const std::string& /*holder*/,
+                                             std::chrono::milliseconds /*time*/) {
+  unsupported("projections");
+}
+bool ReadSide::renew_lease(const Lease& /*lease*/, std::chrono::milliseconds /*time*/) {
+  unsupported("projections");
+}
+void ReadSide::release_lease(const Lease& /*lease*/) {
+  unsupported("projections");
+}
+std::int32_t ReadSide::announce_member(const ProjectionKey& /*key*/, const std::string& /*member*/,
+                                       std::chrono::milliseconds /*time*/) {
+  unsupported("projections");
+}
+std::vector<DeadLetter> ReadSide::list_dead_letters(const ProjectionKey& /*key*/, std::size_t /*limit*/) {
+  unsupported("projections");
+}
+bool ReadSide::remove_dead_letter(const PartKey& /*key*/, Position /*position*/) {
+  unsupported("projections");
+}
+std::unique_ptr<ReadModelTransaction> ReadSide::begin_read_model() {
+  unsupported("projections");
+}
+
+std::string storable_error(std::string_view text) {
+  constexpr std::size_t max_bytes = 4'000;
+  std::string kept(text.substr(0, max_bytes));
+  std::replace(kept.begin(), kept.end(), '\0', ' ');
+  // What was cut in the middle of a character goes; what was never UTF-8 is marked.
+  for (std::size_t bad = 0; (bad = detail::find_invalid_utf8(kept)) != std::string_view::npos;) {
+    if (text.size() > max_bytes && bad + 4 > max_bytes) {
+      kept.resize(bad);
+    } else {
+      kept[bad] = '?';
+    }
+  }
+  return kept;
 }
 
 RecordedEvent& EventPage::add() {

@@ -27,6 +27,8 @@ std::string_view to_string(ErrorCode code) noexcept {
     case ErrorCode::unsupported: return "unsupported";
     case ErrorCode::closed: return "closed";
     case ErrorCode::internal: return "internal";
+    case ErrorCode::upcast_failed: return "upcast_failed";
+    case ErrorCode::handler_failed: return "handler_failed";
   }
   return "unknown";
 }

@@ -4,8 +4,11 @@
 #include <atomic>
 #include <chrono>
 #include <limits>
+#include <mutex>
 #include <thread>
 
+#include "append_signal.h"
+#include "inline_projection.h"
 #include "page_source.h"
 #include "prepare.h"
 #include "stele/driver/driver.h"
@@ -17,6 +20,11 @@ namespace stele {
 struct EventStore::State {
   std::unique_ptr<driver::Driver> driver;
   std::atomic<bool> closed{false};
+  std::shared_ptr<const Upcasters> upcasters;
+  detail::InlineProjections inline_projections;
+  std::once_flag signal_made;
+  std::unique_ptr<detail::AppendSignal> signal;  // Uses the driver.
+  std::atomic<detail::AppendSignal*> signalled{nullptr};
 
   driver::Driver& open_driver() {
     if (closed.load(std::memory_order_acquire)) throw Error(ErrorCode::closed, "the store was closed");
@@ -24,6 +32,11 @@ struct EventStore::State {
   }
 
   std::vector<driver::AppendAnswer> append(std::span<driver::PreparedAppend> appends);
+  std::vector<driver::AppendAnswer> send(std::span<driver::PreparedAppend> appends) {
+    driver::Driver& to = open_driver();
+    return inline_projections.empty() ? to.append(appends) : inline_projections.append(to, upcasters, appends);
+  }
+  std::vector<driver::AppendAnswer> append_resolved(std::span<driver::PreparedAppend> appends);
   void resolve(std::span<driver::PreparedAppend> appends, const Error& first,
                std::vector<driver::AppendAnswer>& answers);
 };
@@ -41,8 +54,12 @@ std::chrono::milliseconds pause_before_retry(int attempt) {
 
 class StreamPages final : public detail::PageSource {
  public:
-  StreamPages(std::function<driver::Driver&()> driver, StreamKey stream, const StreamReadOptions& options)
-      : PageSource(options.limit), driver_(std::move(driver)), stream_(std::move(stream)), options_(options) {
+  StreamPages(std::function<driver::Driver&()> driver, StreamKey stream, const StreamReadOptions& options,
+              detail::Today today)
+      : PageSource(options.limit, options.direction, std::move(today)),
+        driver_(std::move(driver)),
+        stream_(std::move(stream)),
+        options_(options) {
     from_ = options.from;
     to_ = options.to.value_or(Version(std::numeric_limits<std::int64_t>::max()));
   }
@@ -74,8 +91,11 @@ class StreamPages final : public detail::PageSource {
 
 class LogPages final : public detail::PageSource {
  public:
-  LogPages(std::function<driver::Driver&()> driver, LogReadOptions options)
-      : PageSource(options.limit), driver_(std::move(driver)), options_(std::move(options)) {
+  LogPages(std::function<driver::Driver&()> driver, LogReadOptions options, detail::Today of_today)
+      : PageSource(options.limit, options.direction, std::move(of_today)),
+        driver_(std::move(driver)),
+        options_(std::move(options)) {
+    options_.filter = today().stored_filter(std::move(options_.filter));
     after_ = options_.after;
     before_ = options_.before.value_or(Position(std::numeric_limits<std::int64_t>::max()));
   }
@@ -98,6 +118,10 @@ class LogPages final : public detail::PageSource {
   Position after_;
   Position before_;
 };
+
+bool wrote_events(const driver::AppendAnswer& answer) {
+  return !answer.error && answer.result.status == AppendStatus::appended && answer.result.last_position() > Position(0);
+}
 
 void check_schema(driver::Driver& driver, bool migrate) {
   driver::MigrationStore* migrations = driver.migrations();
@@ -124,9 +148,16 @@ EventStore& EventStore::operator=(EventStore&&) noexcept = default;
 EventStore::~EventStore() = default;
 
 std::vector<driver::AppendAnswer> EventStore::State::append(std::span<driver::PreparedAppend> appends) {
+  std::vector<driver::AppendAnswer> answers = append_resolved(appends);
+  detail::AppendSignal* const followers = signalled.load(std::memory_order_acquire);
+  if (followers != nullptr && std::any_of(answers.begin(), answers.end(), wrote_events)) followers->notify();
+  return answers;
+}
+
+std::vector<driver::AppendAnswer> EventStore::State::append_resolved(std::span<driver::PreparedAppend> appends) {
   std::vector<driver::AppendAnswer> answers;
   try {
-    answers = open_driver().append(appends);
+    answers = send(appends);
   } catch (const Error& error) {
     if (error.outcome() != Outcome::unknown) throw;
     resolve(appends, error, answers);
@@ -196,7 +227,7 @@ void EventStore::State::resolve(std::span<driver::PreparedAppend> appends, const
   for (int attempt = 1;; ++attempt) {
     const bool last = attempt == resolution_tries || std::chrono::steady_clock::now() >= give_up;
     try {
-      answers = open_driver().append(appends);
+      answers = send(appends);
       if (last || std::none_of(answers.begin(), answers.end(), open)) break;
     } catch (const Error& error) {
       if (last || !worth_asking_again(error)) throw first;
@@ -289,15 +320,17 @@ EventReader EventStore::read_stream(StreamKey stream, StreamReadOptions options)
   State* state = state_.get();
   state->open_driver();
   return EventReader(std::make_unique<StreamPages>([state]() -> driver::Driver& { return state->open_driver(); },
-                                                   std::move(stream), options));
+                                                   std::move(stream), options,
+                                                   detail::Today(options.as_stored ? nullptr : state->upcasters, {})));
 }
 
 EventReader EventStore::read_log(LogReadOptions options) {
   detail::check_read(options);
   State* state = state_.get();
   state->open_driver();
-  return EventReader(
-      std::make_unique<LogPages>([state]() -> driver::Driver& { return state->open_driver(); }, std::move(options)));
+  detail::Today today(options.as_stored ? nullptr : state->upcasters, options.filter.event_types);
+  return EventReader(std::make_unique<LogPages>([state]() -> driver::Driver& { return state->open_driver(); },
+                                                std::move(options), std::move(today)));
 }
 
 std::optional<RecordedEvent> EventStore::find_event(const Uuid& event_id) {
@@ -323,17 +356,43 @@ StoreStats EventStore::stats() {
   return state_->open_driver().stats();
 }
 
+Position EventStore::log_end() {
+  return state_->open_driver().settled_position();
+}
+
+void EventStore::use_upcasters(std::shared_ptr<const Upcasters> upcasters) {
+  state_->upcasters = std::move(upcasters);
+}
+
+const std::shared_ptr<const Upcasters>& EventStore::upcasters() const noexcept {
+  return state_->upcasters;
+}
+
+void EventStore::use_inline_projection(std::shared_ptr<Projection> projection) {
+  state_->inline_projections.add(*this, std::move(projection));
+}
+
 VerifyReport EventStore::verify(const VerifyOptions& options) {
   return detail::verify_store(*this, state_->open_driver(), options);
 }
 
 void EventStore::close() noexcept {
   if (state_ == nullptr || state_->closed.exchange(true, std::memory_order_acq_rel)) return;
+  if (detail::AppendSignal* const followers = state_->signalled.load(std::memory_order_acquire)) followers->close();
   state_->driver.reset();
 }
 
 driver::Driver& EventStore::driver() {
   return state_->open_driver();
+}
+
+detail::AppendSignal& EventStore::append_signal() {
+  driver::Driver& driver = state_->open_driver();
+  std::call_once(state_->signal_made, [&] {
+    state_->signal = std::make_unique<detail::AppendSignal>(driver);
+    state_->signalled.store(state_->signal.get(), std::memory_order_release);
+  });
+  return *state_->signal;
 }
 
 }  // namespace stele

@@ -1,10 +1,14 @@
-// The reference driver: the guarantees in the plainest form, one mutex around vectors and maps.
+// The reference driver: the guarantees in the plainest form, a mutex around vectors and maps.
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
+#include <thread>
 #include <unordered_map>
 
+#include "log_filter.h"
+#include "memory_read_side.h"
 #include "stele/driver/driver.h"
 #include "stele/driver/replay.h"
 #include "stele/error.h"
@@ -18,35 +22,6 @@ using driver::ExistingEvent;
 using driver::PreparedAppend;
 using driver::PreparedEvent;
 using driver::PreparedStream;
-
-bool within(const std::optional<Timestamp>& from, const std::optional<Timestamp>& until, Timestamp time) {
-  return (!from || *from <= time) && (!until || time < *until);
-}
-
-bool valid_at(const RecordedEvent& event, const std::optional<Timestamp>& time) {
-  return !time || ((!event.valid_from || *event.valid_from <= *time) && (!event.valid_to || *time < *event.valid_to));
-}
-
-bool any_of(const std::vector<std::string>& names, const std::string& name) {
-  return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
-}
-
-bool matches(const LogFilter& filter, const RecordedEvent& event) {
-  if (filter.tenant && *filter.tenant != event.stream.tenant) return false;
-  if (!any_of(filter.stream_types, event.stream.type) || !any_of(filter.event_types, event.type)) return false;
-  if (filter.source && filter.source != event.source) return false;
-  if (filter.actor_type && (!event.actor || event.actor->type != *filter.actor_type)) return false;
-  if (filter.actor_id && (!event.actor || event.actor->id != *filter.actor_id)) return false;
-  if (filter.correlation_id && filter.correlation_id != event.correlation_id) return false;
-  if (filter.causation_id && filter.causation_id != event.causation_id) return false;
-  if (!within(filter.occurred_from, filter.occurred_until, event.occurred_at)) return false;
-  if (!within(filter.recorded_from, filter.recorded_until, event.recorded_at)) return false;
-  if (!valid_at(event, filter.valid_at)) return false;
-  return std::all_of(filter.attributes.begin(), filter.attributes.end(), [&](const auto& wanted) {
-    const auto found = event.attributes.find(wanted.first);
-    return found != event.attributes.end() && found->second == wanted.second;
-  });
-}
 
 std::size_t json_bytes(const RecordedEvent& event) {
   std::size_t bytes = event.data.text().size();
@@ -62,11 +37,16 @@ class MemoryDriver final : public driver::Driver {
   std::string_view name() const noexcept override { return "memory"; }
 
   std::vector<AppendAnswer> append(std::span<const PreparedAppend> appends) override {
-    const std::lock_guard lock(mutex_);
+    const Writer writer(*this);
     std::vector<AppendAnswer> answers;
     answers.reserve(appends.size());
-    for (const PreparedAppend& append : appends) answers.push_back({append_one(append), std::nullopt});
+    for (const PreparedAppend& append : appends) answers.push_back({append_one(append, nullptr), std::nullopt});
     return answers;
+  }
+
+  AppendAnswer append_with_hook(const PreparedAppend& append, const driver::AppendHook& hook) override {
+    const Writer writer(*this);
+    return {append_one(append, &hook), std::nullopt};
   }
 
   void read_stream(const driver::StreamPageRequest& request, driver::EventPage& page) override {
@@ -82,7 +62,7 @@ class MemoryDriver final : public driver::Driver {
       const std::int64_t version = forwards ? low + i : high - i;
       const RecordedEvent& event = log_[stream[static_cast<std::size_t>(version - 1)]];
       if (request.as_of && event.recorded_at > *request.as_of) continue;
-      if (!valid_at(event, request.valid_at)) continue;
+      if (request.valid_at && !detail::is_valid_at(event, *request.valid_at)) continue;
       if (!give(event, request.limits, page)) return;
     }
   }
@@ -97,7 +77,7 @@ class MemoryDriver final : public driver::Driver {
       const std::int64_t position = forwards ? low + i : high - i;
       const RecordedEvent& event = log_[static_cast<std::size_t>(position - 1)];
       if (request.as_of && event.recorded_at > *request.as_of) continue;
-      if (!matches(*request.filter, event)) continue;
+      if (!detail::matches(*request.filter, event)) continue;
       if (!give(event, request.limits, page)) {
         page.scanned_to = page[page.size() - 1].position;
         return;
@@ -198,10 +178,90 @@ class MemoryDriver final : public driver::Driver {
     }
   }
 
+  Position settled_position() override {
+    const std::lock_guard lock(mutex_);
+    return Position(static_cast<std::int64_t>(log_.size()));
+  }
+
+  bool save_snapshot(const Snapshot& snapshot) override {
+    return read_side_.save(snapshot, locked_version_of(snapshot.stream));
+  }
+  std::optional<Snapshot> find_snapshot(const StreamKey& stream, Version at_or_below,
+                                        std::optional<std::int32_t> schema_version) override {
+    return read_side_.find(stream, std::min(at_or_below, locked_version_of(stream)), schema_version);
+  }
+  std::vector<SnapshotInfo> list_snapshots(const SnapshotListOptions& options) override {
+    return read_side_.list(options);
+  }
+  std::int64_t delete_snapshots(const SnapshotDeletion& which) override { return read_side_.remove(which); }
+
+  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts,
+                                          Position start) override {
+    return read_side_.open(key, parts, start);
+  }
+  std::optional<driver::ProjectionState> find_projection(const driver::ProjectionKey& key) override {
+    return read_side_.find(key);
+  }
+  std::vector<driver::ProjectionState> list_projections() override { return read_side_.list(); }
+  std::int32_t add_generation(const driver::ProjectionKey& key) override { return read_side_.add_generation(key); }
+  void remove_generation(const driver::ProjectionKey& key, std::int32_t generation) override {
+    read_side_.remove_generation(key, generation);
+  }
+  void remove_projection(const driver::ProjectionKey& key) override { read_side_.remove(key); }
+  std::optional<driver::Lease> acquire_lease(const driver::PartKey& key, const std::string& holder,
+                                             std::chrono::milliseconds time) override {
+    return read_side_.acquire(key, holder, time);
+  }
+  bool renew_lease(const driver::Lease& lease, std::chrono::milliseconds time) override {
+    return read_side_.renew(lease, time);
+  }
+  void release_lease(const driver::Lease& lease) override { read_side_.release(lease); }
+  std::int32_t announce_member(const driver::ProjectionKey& key, const std::string& member,
+                               std::chrono::milliseconds time) override {
+    return read_side_.announce(key, member, time);
+  }
+  std::vector<driver::DeadLetter> list_dead_letters(const driver::ProjectionKey& key, std::size_t limit) override {
+    return read_side_.list_dead_letters(key, limit);
+  }
+  bool remove_dead_letter(const driver::PartKey& key, Position position) override {
+    return read_side_.remove_dead_letter(key, position);
+  }
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override {
+    return std::make_unique<detail::MemoryTransaction>(read_side_, false);
+  }
+
  private:
   struct StoredCommand {
     CommandRecord record;
     driver::Fingerprint fingerprint;
+  };
+
+  /// Appends one after the other, while readers go on: a hook takes its time.
+  class Writer {
+   public:
+    explicit Writer(MemoryDriver& driver) : driver_(driver) {
+      if (driver.writing_thread_ == std::this_thread::get_id()) {
+        throw Error(ErrorCode::invalid_argument, "an append from inside an append's own transaction waits for itself");
+      }
+      driver.write_mutex_.lock();
+      driver.writing_thread_ = std::this_thread::get_id();
+    }
+    Writer(const Writer&) = delete;
+    Writer& operator=(const Writer&) = delete;
+    ~Writer() {
+      driver_.writing_thread_ = std::thread::id();
+      driver_.write_mutex_.unlock();
+    }
+
+   private:
+    MemoryDriver& driver_;
+  };
+
+  /// What an append is going to write.
+  struct Written {
+    AppendResult result;
+    std::vector<RecordedEvent> events;
+    Timestamp now = Timestamp::now();
   };
 
   /// Adds the event unless the page is full; then there is more.
@@ -226,7 +286,13 @@ class MemoryDriver final : public driver::Driver {
     return found == streams_.end() ? Version(0) : Version(static_cast<std::int64_t>(found->second.size()));
   }
 
-  AppendResult append_one(const PreparedAppend& append) {
+  Version locked_version_of(const StreamKey& key) {
+    const std::lock_guard lock(mutex_);
+    return version_of(key);
+  }
+
+  AppendResult append_one(const PreparedAppend& append, const driver::AppendHook* hook) {
+    std::unique_lock lock(mutex_);
     if (append.command) {
       if (auto known = find_known_command(*append.command)) return std::move(*known);
     }
@@ -234,7 +300,14 @@ class MemoryDriver final : public driver::Driver {
       return driver::decide_replay(append, found, [this](const StreamKey& key) { return version_of(key); });
     }
     if (auto conflict = find_conflict(append)) return std::move(*conflict);
-    return write(append);
+    Written written = prepare(append);
+    if (hook == nullptr || written.events.empty()) return write(append, std::move(written));
+    lock.unlock();
+    detail::MemoryTransaction transaction(read_side_, true);
+    (*hook)(transaction, written.events);
+    lock.lock();
+    transaction.apply();
+    return write(append, std::move(written));
   }
 
   std::optional<AppendResult> find_known_command(const driver::PreparedCommand& command) const {
@@ -294,25 +367,25 @@ class MemoryDriver final : public driver::Driver {
     return std::nullopt;
   }
 
-  AppendResult write(const PreparedAppend& append) {
-    AppendResult result;
-    const Timestamp now = Timestamp::now();
+  Written prepare(const PreparedAppend& append) const {
+    Written written;
     for (const PreparedStream& prepared : append.streams) {
-      StreamOutcome& outcome = result.streams.emplace_back();
+      StreamOutcome& outcome = written.result.streams.emplace_back();
       outcome.stream = *prepared.key;
       outcome.last_version = version_of(*prepared.key);
       outcome.first_version = Version(outcome.last_version.value() + 1);
       if (prepared.events.empty()) continue;
-      std::vector<std::size_t>& stream = streams_[*prepared.key];
-      const Timestamp recorded_at = stream.empty() ? now : std::max(now, log_[stream.back()].recorded_at);
-      outcome.first_position = Position(static_cast<std::int64_t>(log_.size()) + 1);
+      const auto stream = streams_.find(*prepared.key);
+      const Timestamp recorded_at =
+          stream == streams_.end() ? written.now : std::max(written.now, log_[stream->second.back()].recorded_at);
+      outcome.first_position = next_position(written);
       for (const PreparedEvent& event : prepared.events) {
-        const std::size_t index = log_.size();
-        RecordedEvent& stored = log_.emplace_back();
+        const Position position = next_position(written);
+        RecordedEvent& stored = written.events.emplace_back();
         static_cast<EventFields&>(stored) = *event.event;
-        stored.position = Position(static_cast<std::int64_t>(index) + 1);
+        stored.position = position;
         stored.stream = *prepared.key;
-        stored.version = Version(static_cast<std::int64_t>(stream.size()) + 1);
+        stored.version = outcome.last_version = Version(outcome.last_version.value() + 1);
         stored.event_id = event.event_id;
         stored.occurred_at = event.occurred_at;
         stored.recorded_at = recorded_at;
@@ -320,16 +393,26 @@ class MemoryDriver final : public driver::Driver {
         stored.channel = event.channel;
         stored.causation_id = event.causation_id;
         if (append.command) stored.command = append.command->command->key;
-        by_id_.emplace(event.event_id, index);
-        if (event.event->idempotency_key)
-          by_key_.emplace(std::pair(*prepared.key, *event.event->idempotency_key), index);
-        stream.push_back(index);
+        outcome.last_position = position;
       }
-      outcome.last_version = Version(static_cast<std::int64_t>(stream.size()));
-      outcome.last_position = Position(static_cast<std::int64_t>(log_.size()));
     }
-    if (append.command) record(*append.command, result.streams, now);
-    return result;
+    return written;
+  }
+
+  Position next_position(const Written& written) const {
+    return Position(static_cast<std::int64_t>(log_.size() + written.events.size()) + 1);
+  }
+
+  AppendResult write(const PreparedAppend& append, Written written) {
+    for (RecordedEvent& event : written.events) {
+      const std::size_t index = log_.size();
+      by_id_.emplace(event.event_id, index);
+      if (event.idempotency_key) by_key_.emplace(std::pair(event.stream, *event.idempotency_key), index);
+      streams_[event.stream].push_back(index);
+      log_.push_back(std::move(event));
+    }
+    if (append.command) record(*append.command, written.result.streams, written.now);
+    return std::move(written.result);
   }
 
   void record(const driver::PreparedCommand& prepared, const std::vector<StreamOutcome>& outcome, Timestamp now) {
@@ -349,7 +432,10 @@ class MemoryDriver final : public driver::Driver {
     commands_.emplace(command.key, StoredCommand{std::move(record), prepared.fingerprint});
   }
 
+  std::mutex write_mutex_;  // Taken before the other one.
+  std::atomic<std::thread::id> writing_thread_;
   std::mutex mutex_;
+  detail::MemoryReadSide read_side_;
   std::vector<RecordedEvent> log_;  // Index + 1 is the position.
   std::map<StreamKey, std::vector<std::size_t>> streams_;
   std::unordered_map<Uuid, std::size_t> by_id_;

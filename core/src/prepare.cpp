@@ -289,6 +289,47 @@ void check_list(const StreamListOptions& options) {
   check_page_size(options.limit);
 }
 
+void check_snapshot(const Snapshot& snapshot) {
+  check_stream_key(snapshot.stream);
+  if (snapshot.version < Version(1)) refuse("snapshot version", "must be at least 1");
+  if (snapshot.schema_version < 1) refuse("schema_version", "must be at least 1");
+  check_size("state", snapshot.state.text().size(), limits::data_bytes);
+  check_context("metadata", snapshot.metadata);
+}
+
+void check_find_snapshot(const StreamKey& stream, const std::optional<Version>& at,
+                         const std::optional<std::int32_t>& schema_version) {
+  check_stream_key(stream);
+  if (at && *at < Version(0)) refuse("at", "must not be negative");
+  if (schema_version && *schema_version < 1) refuse("schema_version", "must be at least 1");
+}
+
+namespace {
+
+void check_which_streams(const std::string& tenant, const std::optional<std::string>& type,
+                         const std::optional<std::string>& id) {
+  check_name("tenant_id", tenant, limits::tenant_id_bytes);
+  if (type) check_name("stream_type", *type, limits::stream_type_bytes);
+  if (id) check_name("stream_id", *id, limits::stream_id_bytes);
+  if (id && !type) refuse("stream_id", "needs a stream_type");
+}
+
+}  // namespace
+
+void check_list(const SnapshotListOptions& options) {
+  check_which_streams(options.tenant, options.stream_type, options.stream_id);
+  if (options.after) {
+    check_stream_key(options.after->stream);
+    if (options.after->stream.tenant != options.tenant) refuse("after", "is of another tenant");
+  }
+  check_page_size(options.limit);
+}
+
+void check_deletion(const SnapshotDeletion& which) {
+  check_which_streams(which.tenant, which.stream_type, which.stream_id);
+  if (which.keep < 0) refuse("keep", "must not be negative");
+}
+
 namespace {
 
 const StreamKey* first_appended_to(const AppendRequest& request) {

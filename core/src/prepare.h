@@ -6,6 +6,7 @@
 #include "stele/append.h"
 #include "stele/driver/driver.h"
 #include "stele/read.h"
+#include "stele/snapshot.h"
 
 namespace stele::detail {
 
@@ -17,6 +18,11 @@ void check_read(const StreamReadOptions& options);
 void check_read(const LogReadOptions& options);
 void check_list(const StreamListOptions& options);
 void check_page_size(std::size_t limit);
+void check_snapshot(const Snapshot& snapshot);
+void check_find_snapshot(const StreamKey& stream, const std::optional<Version>& at,
+                         const std::optional<std::int32_t>& schema_version);
+void check_list(const SnapshotListOptions& options);
+void check_deletion(const SnapshotDeletion& which);
 
 /// Completes a request that check_append() accepted. The request must outlive the result.
 driver::PreparedAppend prepare_append(const AppendRequest& request);

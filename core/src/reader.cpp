@@ -14,11 +14,20 @@ constexpr std::size_t max_page_bytes = std::size_t{1} << 20;
 }  // namespace
 
 const RecordedEvent* PageSource::next() {
+  if (left_ == 0) return nullptr;
+  const RecordedEvent* event = today_.as_stored() ? next_stored() : next_of_today();
+  if (event != nullptr) --left_;
+  return event;
+}
+
+const RecordedEvent* PageSource::next_stored() {
   if (at_ < page_.size()) return &page_[at_++];
-  if (done_ || left_ == 0) return nullptr;
+  if (done_) return nullptr;
   at_ = 0;
   page_.clear();
-  const auto events = static_cast<std::size_t>(std::min<std::uint64_t>(page_events_, left_));
+  // Nobody knows how many stored events give as many as are wanted, unless each is given as it is.
+  const std::uint64_t enough = today_.as_stored() ? left_ : page_events_;
+  const auto events = static_cast<std::size_t>(std::min<std::uint64_t>(page_events_, enough));
   try {
     fetch({events, max_page_bytes}, page_);
   } catch (...) {
@@ -30,9 +39,25 @@ const RecordedEvent* PageSource::next() {
     done_ = true;
     return nullptr;
   }
-  left_ -= page_.size();
   done_ = page_.end || !advance(page_);
   return &page_[at_++];
+}
+
+const RecordedEvent* PageSource::next_of_today() {
+  while (upcast_.empty()) {
+    const RecordedEvent* stored = next_stored();
+    if (stored == nullptr || today_.unchanged(*stored)) return stored;
+    try {
+      upcast_ = today_.apply(*stored);
+    } catch (...) {
+      --at_;  // The next call meets it again.
+      throw;
+    }
+    if (direction_ == Direction::forwards) std::reverse(upcast_.begin(), upcast_.end());
+  }
+  given_ = std::move(upcast_.back());
+  upcast_.pop_back();
+  return &given_;
 }
 
 }  // namespace detail

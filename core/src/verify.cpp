@@ -78,7 +78,7 @@ class Verification {
     Position position;
     std::optional<Timestamp> recorded;
     // Appends may go on meanwhile: what the head says is a lower bound taken before the events were read.
-    for (const RecordedEvent& event : store_.read_stream(info.stream)) {
+    for (const RecordedEvent& event : store_.read_stream(info.stream, {.as_stored = true})) {
       progress();
       if (event.version.value() != version.value() + 1) {
         violation(
@@ -119,7 +119,7 @@ class Verification {
 
   void check_log() {
     Position position;
-    for (const RecordedEvent& event : store_.read_log()) {
+    for (const RecordedEvent& event : store_.read_log({.as_stored = true})) {
       if (full()) return;
       progress();
       ++report_.events;

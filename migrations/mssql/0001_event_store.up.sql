@@ -486,8 +486,8 @@ GO
 
 -- --- Roles -------------------------------------------------------------------------------------------------------------
 --
--- A reader selects; a writer appends too; an admin also removes what can be made again. No role may change what is
--- append-only. To be repeated after a migration.
+-- A reader selects; a writer appends, keeps snapshots and runs projections too; an admin may do the same. No role may change
+-- what is append-only. To be repeated after a migration.
 
 CREATE PROCEDURE $(schema).grant_roles @reader NVARCHAR(128), @writer NVARCHAR(128), @admin NVARCHAR(128) AS
 BEGIN
@@ -511,18 +511,14 @@ BEGIN
                 + N'; GRANT EXECUTE ON $(schema).append_one TO ' + @role
                 + N'; GRANT EXECUTE ON $(schema).announce_positions TO ' + @role
                 + N'; GRANT EXECUTE ON $(schema).take_lock TO ' + @role + N';';
+            -- What readers keep, and what can be made again; of later migrations.
             IF OBJECT_ID(N'$(schema).snapshots') IS NOT NULL
-                SET @sql = @sql + N' GRANT INSERT ON $(schema).snapshots TO ' + @role + N';';
-            IF OBJECT_ID(N'$(schema).projection_offsets') IS NOT NULL
-                SET @sql = @sql + N' GRANT INSERT ON $(schema).projection_offsets TO ' + @role
-                    + N'; GRANT UPDATE ON $(schema).projection_offsets TO ' + @role + N';';
-        END
-        IF @number > 2
-        BEGIN
-            IF OBJECT_ID(N'$(schema).snapshots') IS NOT NULL
-                SET @sql = @sql + N' GRANT DELETE ON $(schema).snapshots TO ' + @role + N';';
-            IF OBJECT_ID(N'$(schema).projection_offsets') IS NOT NULL
-                SET @sql = @sql + N' GRANT DELETE ON $(schema).projection_offsets TO ' + @role + N';';
+                SET @sql = @sql + N' GRANT INSERT, UPDATE, DELETE ON $(schema).snapshots TO ' + @role + N';';
+            IF OBJECT_ID(N'$(schema).projections') IS NOT NULL
+                SET @sql = @sql + N' GRANT INSERT, UPDATE, DELETE ON $(schema).projections TO ' + @role
+                    + N'; GRANT INSERT, UPDATE, DELETE ON $(schema).projection_offsets TO ' + @role
+                    + N'; GRANT INSERT, UPDATE, DELETE ON $(schema).projection_members TO ' + @role
+                    + N'; GRANT INSERT, UPDATE, DELETE ON $(schema).dead_letters TO ' + @role + N';';
         END
         -- Babelfish checks a reference with the rights of who inserts, and asks for that of changing a column of the row that
         -- is referred to. (The trigger refuses the change.)

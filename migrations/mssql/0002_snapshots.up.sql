@@ -6,11 +6,12 @@ CREATE TABLE $(schema).snapshots (
     stream_version   BIGINT NOT NULL,
     snapshot_version INT NOT NULL,
     recorded_at      DATETIME2(6) NOT NULL,
+    state_bytes      BIGINT NOT NULL,
     state            NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NOT NULL,
     metadata         NVARCHAR(MAX) COLLATE Latin1_General_100_BIN2 NULL,
     CONSTRAINT pk_snapshots PRIMARY KEY (stream_no, stream_version),
     CONSTRAINT ck_snapshots CHECK (
-        stream_version >= 1 AND snapshot_version >= 1 AND ISJSON(state) = 1
+        stream_version >= 1 AND snapshot_version >= 1 AND state_bytes >= 0 AND ISJSON(state) = 1
         AND (metadata IS NULL OR ISJSON(metadata) = 1))
 );
 GO

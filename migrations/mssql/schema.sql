@@ -3,6 +3,9 @@
 constraint ck_commands on commands
     CHECK (((datalength(tenant_key) > 0) AND (datalength(source_key) > 0) AND (datalength(request_key) > 0) AND (datalength(command_type) > 0) AND (((stream_type IS NULL) AND (stream_id IS NULL) AND (type_key IS NULL) AND (stream_key IS NULL)) OR ((stream_type IS NOT NULL) AND (stream_id IS NOT NULL) AND (datalength(type_key) > 0) AND (datalength(stream_key) > 0) AND (type_key IS NOT NULL) AND (stream_key IS NOT NULL))) AND (((actor_type IS NULL) AND (actor_id IS NULL)) OR (((actor_type)::"varchar" = ANY ((ARRAY[('user'::"varchar")::nvarchar(4), ('service'::"varchar")::nvarchar(7), ('agent'::"varchar")::nvarchar(5), ('system'::"varchar")::nvarchar(6)])::"varchar"[])) AND (actor_type IS NOT NULL) AND (datalength(actor_id) > 0) AND (actor_id IS NOT NULL))) AND ((channel IS NULL) OR ((channel)::"varchar" = ANY ((ARRAY[('ui'::"varchar")::nvarchar(2), ('api'::"varchar")::nvarchar(3), ('import'::"varchar")::nvarchar(6), ('webhook'::"varchar")::nvarchar(7), ('system'::"varchar")::nvarchar(6)])::"varchar"[]))) AND ((data IS NULL) OR (isjson((data)::text) = 1)) AND (isjson((outcome)::text) = 1)))
 
+constraint ck_dead_letters on dead_letters
+    CHECK (((global_position >= 1) AND (attempts >= 1)))
+
 constraint ck_event_attributes on event_attributes
     CHECK ((((name_bytes >= 1) AND (name_bytes <= 64)) AND (datalength(name) > 0) AND (datalength(value) > 0)))
 
@@ -12,11 +15,17 @@ constraint ck_events on events
 constraint ck_guard_empty on truncate_guard
     CHECK (((stream_no < 0) AND (stream_no > 0)))
 
+constraint ck_projection_members on projection_members
+    CHECK ((datalength(member_key) > 0))
+
 constraint ck_projection_offsets on projection_offsets
-    CHECK (((datalength(projection_key) > 0) AND (datalength(tenant_key) > 0) AND (last_position >= 0)))
+    CHECK (((generation >= 1) AND ((part >= 0) AND (part <= 63)) AND (last_position >= 0) AND (fence >= 0)))
+
+constraint ck_projections on projections
+    CHECK (((datalength(projection_key) > 0) AND ((parts >= 1) AND (parts <= 64)) AND (active_generation >= 1)))
 
 constraint ck_snapshots on snapshots
-    CHECK (((stream_version >= 1) AND (snapshot_version >= 1) AND (isjson((state)::text) = 1) AND ((metadata IS NULL) OR (isjson((metadata)::text) = 1))))
+    CHECK (((stream_version >= 1) AND (snapshot_version >= 1) AND (state_bytes >= 0) AND (isjson((state)::text) = 1) AND ((metadata IS NULL) OR (isjson((metadata)::text) = 1))))
 
 constraint ck_streams on streams
     CHECK (((datalength(tenant_key) > 0) AND (datalength(type_key) > 0) AND (datalength(stream_key) > 0) AND (version >= 1) AND (last_recorded_at >= created_at)))
@@ -40,6 +49,20 @@ constraint fk_guard_events on truncate_guard
 
 constraint fk_guard_streams on truncate_guard
     stream_no REFERENCES streams.stream_no
+
+constraint fk_letters_offset on dead_letters
+    projection_key REFERENCES projection_offsets.projection_key ON DELETE CASCADE
+    tenant_key REFERENCES projection_offsets.tenant_key ON DELETE CASCADE
+    generation REFERENCES projection_offsets.generation ON DELETE CASCADE
+    part REFERENCES projection_offsets.part ON DELETE CASCADE
+
+constraint fk_members_projection on projection_members
+    projection_key REFERENCES projections.projection_key ON DELETE CASCADE
+    tenant_key REFERENCES projections.tenant_key ON DELETE CASCADE
+
+constraint fk_offsets_projection on projection_offsets
+    projection_key REFERENCES projections.projection_key ON DELETE CASCADE
+    tenant_key REFERENCES projections.tenant_key ON DELETE CASCADE
 
 constraint fk_snapshots_stream on snapshots
     stream_no REFERENCES streams.stream_no
@@ -98,6 +121,13 @@ index events_typeevents2d5937375decacffbb606766b5ddbc17 on events
 index pk_commands on commands
     command_no UNIQUE PRIMARY KEY
 
+index pk_dead_letters on dead_letters
+    projection_key UNIQUE PRIMARY KEY
+    tenant_key UNIQUE PRIMARY KEY
+    global_position UNIQUE PRIMARY KEY
+    generation UNIQUE PRIMARY KEY
+    part UNIQUE PRIMARY KEY
+
 index pk_event_attributes on event_attributes
     global_position UNIQUE PRIMARY KEY
     name UNIQUE PRIMARY KEY
@@ -106,7 +136,18 @@ index pk_event_attributes on event_attributes
 index pk_events on events
     global_position UNIQUE PRIMARY KEY
 
+index pk_projection_members on projection_members
+    projection_key UNIQUE PRIMARY KEY
+    tenant_key UNIQUE PRIMARY KEY
+    member_key UNIQUE PRIMARY KEY
+
 index pk_projection_offsets on projection_offsets
+    projection_key UNIQUE PRIMARY KEY
+    tenant_key UNIQUE PRIMARY KEY
+    generation UNIQUE PRIMARY KEY
+    part UNIQUE PRIMARY KEY
+
+index pk_projections on projections
     projection_key UNIQUE PRIMARY KEY
     tenant_key UNIQUE PRIMARY KEY
 
@@ -302,8 +343,8 @@ procedure grant_roles
     
 -- --- Roles -------------------------------------------------------------------------------------------------------------
 --
--- A reader selects; a writer appends too; an admin also removes what can be made again. No role may change what is
--- append-only. To be repeated after a migration.
+-- A reader selects; a writer appends, keeps snapshots and runs projections too; an admin may do the same. No role may change
+-- what is append-only. To be repeated after a migration.
 
 CREATE PROCEDURE $(schema).grant_roles @reader NVARCHAR(128), @writer NVARCHAR(128), @admin NVARCHAR(128) AS
 BEGIN
@@ -327,18 +368,14 @@ BEGIN
                 + N'; GRANT EXECUTE ON $(schema).append_one TO ' + @role
                 + N'; GRANT EXECUTE ON $(schema).announce_positions TO ' + @role
                 + N'; GRANT EXECUTE ON $(schema).take_lock TO ' + @role + N';';
+            -- What readers keep, and what can be made again; of later migrations.
             IF OBJECT_ID(N'$(schema).snapshots') IS NOT NULL
-                SET @sql = @sql + N' GRANT INSERT ON $(schema).snapshots TO ' + @role + N';';
-            IF OBJECT_ID(N'$(schema).projection_offsets') IS NOT NULL
-                SET @sql = @sql + N' GRANT INSERT ON $(schema).projection_offsets TO ' + @role
-                    + N'; GRANT UPDATE ON $(schema).projection_offsets TO ' + @role + N';';
-        END
-        IF @number > 2
-        BEGIN
-            IF OBJECT_ID(N'$(schema).snapshots') IS NOT NULL
-                SET @sql = @sql + N' GRANT DELETE ON $(schema).snapshots TO ' + @role + N';';
-            IF OBJECT_ID(N'$(schema).projection_offsets') IS NOT NULL
-                SET @sql = @sql + N' GRANT DELETE ON $(schema).projection_offsets TO ' + @role + N';';
+                SET @sql = @sql + N' GRANT INSERT, UPDATE, DELETE ON $(schema).snapshots TO ' + @role + N';';
+            IF OBJECT_ID(N'$(schema).projections') IS NOT NULL
+                SET @sql = @sql + N' GRANT INSERT, UPDATE, DELETE ON $(schema).projections TO ' + @role
+                    + N'; GRANT INSERT, UPDATE, DELETE ON $(schema).projection_offsets TO ' + @role
+                    + N'; GRANT INSERT, UPDATE, DELETE ON $(schema).projection_members TO ' + @role
+                    + N'; GRANT INSERT, UPDATE, DELETE ON $(schema).dead_letters TO ' + @role + N';';
         END
         -- Babelfish checks a reference with the rights of who inserts, and asks for that of changing a column of the row that
         -- is referred to. (The trigger refuses the change.)
@@ -451,6 +488,19 @@ table commands
     outcome nvarchar(-1,0,0) COLLATE bbf_unicode_bin2 NOT NULL
     recorded_at datetime2(8,26,6) NOT NULL
 
+table dead_letters
+    projection_name nvarchar(256,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    tenant_id nvarchar(128,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    projection_key varbinary(128,0,0) NOT NULL
+    tenant_key varbinary(64,0,0) NOT NULL
+    global_position bigint(8,19,0) NOT NULL
+    generation int(4,10,0) NOT NULL
+    part int(4,10,0) NOT NULL
+    event_id uniqueidentifier(16,0,0) NOT NULL
+    attempts int(4,10,0) NOT NULL
+    error nvarchar(8000,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    recorded_at datetime2(8,26,6) NOT NULL
+
 table event_attributes
     global_position bigint(8,19,0) NOT NULL
     name nvarchar(128,0,0) COLLATE bbf_unicode_bin2 NOT NULL
@@ -488,13 +538,36 @@ table events
     model_context nvarchar(-1,0,0) COLLATE bbf_unicode_bin2
     display nvarchar(-1,0,0) COLLATE bbf_unicode_bin2
 
+table projection_members
+    projection_name nvarchar(256,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    tenant_id nvarchar(128,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    member nvarchar(510,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    projection_key varbinary(128,0,0) NOT NULL
+    tenant_key varbinary(64,0,0) NOT NULL
+    member_key varbinary(255,0,0) NOT NULL
+    present_until datetime2(8,26,6) NOT NULL
+
 table projection_offsets
     projection_name nvarchar(256,0,0) COLLATE bbf_unicode_bin2 NOT NULL
     tenant_id nvarchar(128,0,0) COLLATE bbf_unicode_bin2 NOT NULL
     projection_key varbinary(128,0,0) NOT NULL
     tenant_key varbinary(64,0,0) NOT NULL
+    generation int(4,10,0) NOT NULL
+    part int(4,10,0) NOT NULL
     last_position bigint(8,19,0) NOT NULL
+    holder nvarchar(510,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    leased_until datetime2(8,26,6)
+    fence bigint(8,19,0) NOT NULL
     updated_at datetime2(8,26,6) NOT NULL
+
+table projections
+    projection_name nvarchar(256,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    tenant_id nvarchar(128,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    projection_key varbinary(128,0,0) NOT NULL
+    tenant_key varbinary(64,0,0) NOT NULL
+    parts int(4,10,0) NOT NULL
+    active_generation int(4,10,0) NOT NULL
+    created_at datetime2(8,26,6) NOT NULL
 
 table snapshots
     snapshot_id uniqueidentifier(16,0,0) NOT NULL
@@ -502,6 +575,7 @@ table snapshots
     stream_version bigint(8,19,0) NOT NULL
     snapshot_version int(4,10,0) NOT NULL
     recorded_at datetime2(8,26,6) NOT NULL
+    state_bytes bigint(8,19,0) NOT NULL
     state nvarchar(-1,0,0) COLLATE bbf_unicode_bin2 NOT NULL
     metadata nvarchar(-1,0,0) COLLATE bbf_unicode_bin2
 

@@ -573,8 +573,8 @@ LEFT JOIN commands AS c ON c.command_no = e.command_no;
 
 -- --- Roles -------------------------------------------------------------------------------------------------------------
 --
--- Nobody but the owner may do anything until grant_roles() is called. A reader selects; a writer appends too; an admin also
--- removes what can be made again. No role may UPDATE, DELETE or TRUNCATE what is append-only: append() runs with its owner's
+-- Nobody but the owner may do anything until grant_roles() is called. A reader selects; a writer appends, keeps snapshots and
+-- runs projections too; an admin may do the same. No role may UPDATE, DELETE or TRUNCATE what is append-only: append() runs with its owner's
 -- rights and is the only way to move a stream's head.
 
 DO $$
@@ -587,6 +587,7 @@ CREATE FUNCTION grant_roles(reader text, writer text, admin text) RETURNS void L
 SET search_path FROM CURRENT AS $$
 DECLARE
     role_name text;
+    kept text;
     own CONSTANT text := quote_ident(current_schema());
 BEGIN
     FOREACH role_name IN ARRAY ARRAY[reader, writer, admin] LOOP
@@ -602,19 +603,14 @@ BEGIN
     FOREACH role_name IN ARRAY ARRAY[writer, admin] LOOP
         EXECUTE format('GRANT INSERT ON events TO %I', role_name);
         EXECUTE format('GRANT EXECUTE ON FUNCTION append, append_locks TO %I', role_name);
-        IF to_regclass('snapshots') IS NOT NULL THEN
-            EXECUTE format('GRANT INSERT ON snapshots TO %I', role_name);
-        END IF;
-        IF to_regclass('projection_offsets') IS NOT NULL THEN
-            EXECUTE format('GRANT INSERT, UPDATE ON projection_offsets TO %I', role_name);
-        END IF;
+        -- What readers keep, and what can be made again; of later migrations.
+        FOREACH kept IN ARRAY ARRAY['snapshots', 'projections', 'projection_offsets', 'projection_members',
+                                    'dead_letters'] LOOP
+            IF to_regclass(kept) IS NOT NULL THEN
+                EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %I TO %I', kept, role_name);
+            END IF;
+        END LOOP;
     END LOOP;
-    IF to_regclass('snapshots') IS NOT NULL THEN
-        EXECUTE format('GRANT DELETE ON snapshots TO %I', admin);
-    END IF;
-    IF to_regclass('projection_offsets') IS NOT NULL THEN
-        EXECUTE format('GRANT DELETE ON projection_offsets TO %I', admin);
-    END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION grant_roles(text, text, text) FROM PUBLIC;

@@ -6,6 +6,7 @@ CREATE TABLE snapshots (
     stream_version   version_number NOT NULL,
     snapshot_version integer NOT NULL DEFAULT 1 CHECK (snapshot_version >= 1),
     recorded_at      timestamptz NOT NULL,
+    state_bytes      bigint NOT NULL CHECK (state_bytes >= 0),
     state            jsonb NOT NULL,
     metadata         jsonb,
     PRIMARY KEY (stream_no, stream_version)

@@ -1,2 +1,2 @@
 -- stele:loses-data
-DROP TABLE projection_offsets;
+DROP TABLE dead_letters, projection_members, projection_offsets, projections;

@@ -15,6 +15,21 @@ constraint commands_pkey on commands
 constraint commands_tenant_id_source_request_id_key on commands
     UNIQUE (tenant_id, source, request_id)
 
+constraint dead_letters_attempts_check on dead_letters
+    CHECK (attempts >= 1)
+
+constraint dead_letters_error_check on dead_letters
+    CHECK (octet_length(error) <= 4000)
+
+constraint dead_letters_global_position_check on dead_letters
+    CHECK (global_position >= 1)
+
+constraint dead_letters_pkey on dead_letters
+    PRIMARY KEY (projection_name, tenant_id, global_position, generation, part)
+
+constraint dead_letters_projection_name_tenant_id_generation_part_fkey on dead_letters
+    FOREIGN KEY (projection_name, tenant_id, generation, part) REFERENCES projection_offsets(projection_name, tenant_id, generation, part) ON DELETE CASCADE
+
 constraint event_attributes_global_position_fkey on event_attributes
     FOREIGN KEY (global_position) REFERENCES events(global_position)
 
@@ -33,11 +48,44 @@ constraint events_command_no_fkey on events
 constraint events_pkey on events
     PRIMARY KEY (global_position)
 
+constraint projection_members_member_check on projection_members
+    CHECK (member <> ''::text)
+
+constraint projection_members_pkey on projection_members
+    PRIMARY KEY (projection_name, tenant_id, member)
+
+constraint projection_members_projection_name_tenant_id_fkey on projection_members
+    FOREIGN KEY (projection_name, tenant_id) REFERENCES projections(projection_name, tenant_id) ON DELETE CASCADE
+
+constraint projection_offsets_fence_check on projection_offsets
+    CHECK (fence >= 0)
+
+constraint projection_offsets_generation_check on projection_offsets
+    CHECK (generation >= 1)
+
 constraint projection_offsets_last_position_check on projection_offsets
     CHECK (last_position >= 0)
 
+constraint projection_offsets_part_check on projection_offsets
+    CHECK (part >= 0 AND part <= 63)
+
 constraint projection_offsets_pkey on projection_offsets
+    PRIMARY KEY (projection_name, tenant_id, generation, part)
+
+constraint projection_offsets_projection_name_tenant_id_fkey on projection_offsets
+    FOREIGN KEY (projection_name, tenant_id) REFERENCES projections(projection_name, tenant_id) ON DELETE CASCADE
+
+constraint projections_active_generation_check on projections
+    CHECK (active_generation >= 1)
+
+constraint projections_parts_check on projections
+    CHECK (parts >= 1 AND parts <= 64)
+
+constraint projections_pkey on projections
     PRIMARY KEY (projection_name, tenant_id)
+
+constraint projections_tenant_id_check on projections
+    CHECK (octet_length(tenant_id) <= 64)
 
 constraint snapshots_pkey on snapshots
     PRIMARY KEY (stream_no, stream_version)
@@ -47,6 +95,9 @@ constraint snapshots_snapshot_id_key on snapshots
 
 constraint snapshots_snapshot_version_check on snapshots
     CHECK (snapshot_version >= 1)
+
+constraint snapshots_state_bytes_check on snapshots
+    CHECK (state_bytes >= 0)
 
 constraint snapshots_stream_no_fkey on snapshots
     FOREIGN KEY (stream_no) REFERENCES streams(stream_no)
@@ -353,6 +404,7 @@ function grant_roles
     (reader text, writer text, admin text) returns void, plpgsql, own search_path:
 DECLARE
     role_name text;
+    kept text;
     own CONSTANT text := quote_ident(current_schema());
 BEGIN
     FOREACH role_name IN ARRAY ARRAY[reader, writer, admin] LOOP
@@ -368,19 +420,14 @@ BEGIN
     FOREACH role_name IN ARRAY ARRAY[writer, admin] LOOP
         EXECUTE format('GRANT INSERT ON events TO %I', role_name);
         EXECUTE format('GRANT EXECUTE ON FUNCTION append, append_locks TO %I', role_name);
-        IF to_regclass('snapshots') IS NOT NULL THEN
-            EXECUTE format('GRANT INSERT ON snapshots TO %I', role_name);
-        END IF;
-        IF to_regclass('projection_offsets') IS NOT NULL THEN
-            EXECUTE format('GRANT INSERT, UPDATE ON projection_offsets TO %I', role_name);
-        END IF;
+        -- What readers keep, and what can be made again; of later migrations.
+        FOREACH kept IN ARRAY ARRAY['snapshots', 'projections', 'projection_offsets', 'projection_members',
+                                    'dead_letters'] LOOP
+            IF to_regclass(kept) IS NOT NULL THEN
+                EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %I TO %I', kept, role_name);
+            END IF;
+        END LOOP;
     END LOOP;
-    IF to_regclass('snapshots') IS NOT NULL THEN
-        EXECUTE format('GRANT DELETE ON snapshots TO %I', admin);
-    END IF;
-    IF to_regclass('projection_offsets') IS NOT NULL THEN
-        EXECUTE format('GRANT DELETE ON projection_offsets TO %I', admin);
-    END IF;
 END
 
 function lock_class
@@ -479,6 +526,9 @@ index commands_stream
 index commands_tenant_id_source_request_id_key
     CREATE UNIQUE INDEX commands_tenant_id_source_request_id_key ON commands USING btree (tenant_id, source, request_id)
 
+index dead_letters_pkey
+    CREATE UNIQUE INDEX dead_letters_pkey ON dead_letters USING btree (projection_name, tenant_id, global_position, generation, part)
+
 index event_attributes_pkey
     CREATE UNIQUE INDEX event_attributes_pkey ON event_attributes USING btree (global_position, name)
 
@@ -521,8 +571,14 @@ index events_tenant
 index events_type
     CREATE INDEX events_type ON events USING btree (event_type, global_position)
 
+index projection_members_pkey
+    CREATE UNIQUE INDEX projection_members_pkey ON projection_members USING btree (projection_name, tenant_id, member)
+
 index projection_offsets_pkey
-    CREATE UNIQUE INDEX projection_offsets_pkey ON projection_offsets USING btree (projection_name, tenant_id)
+    CREATE UNIQUE INDEX projection_offsets_pkey ON projection_offsets USING btree (projection_name, tenant_id, generation, part)
+
+index projections_pkey
+    CREATE UNIQUE INDEX projections_pkey ON projections USING btree (projection_name, tenant_id)
 
 index snapshots_pkey
     CREATE UNIQUE INDEX snapshots_pkey ON snapshots USING btree (stream_no, stream_version)
@@ -554,6 +610,17 @@ table commands
     data json_container
     fingerprint sha256_hash NOT NULL
     outcome jsonb NOT NULL
+    recorded_at timestamp with time zone NOT NULL
+
+table dead_letters
+    projection_name text COLLATE "C" NOT NULL
+    tenant_id text COLLATE "C" NOT NULL
+    global_position bigint NOT NULL
+    generation integer NOT NULL
+    part integer NOT NULL
+    event_id uuid NOT NULL
+    attempts integer NOT NULL
+    error text NOT NULL
     recorded_at timestamp with time zone NOT NULL
 
 table event_attributes
@@ -591,11 +658,29 @@ table events
     model_context json_object
     display json_object
 
+table projection_members
+    projection_name text COLLATE "C" NOT NULL
+    tenant_id text COLLATE "C" NOT NULL
+    member text COLLATE "C" NOT NULL
+    present_until timestamp with time zone NOT NULL
+
 table projection_offsets
-    projection_name key_128 NOT NULL
-    tenant_id key_64 NOT NULL
+    projection_name text COLLATE "C" NOT NULL
+    tenant_id text COLLATE "C" NOT NULL
+    generation integer NOT NULL
+    part integer NOT NULL
     last_position bigint NOT NULL DEFAULT 0
+    holder text COLLATE "C" NOT NULL DEFAULT ''::text
+    leased_until timestamp with time zone
+    fence bigint NOT NULL DEFAULT 0
     updated_at timestamp with time zone NOT NULL
+
+table projections
+    projection_name key_128 NOT NULL
+    tenant_id text COLLATE "C" NOT NULL
+    parts integer NOT NULL
+    active_generation integer NOT NULL DEFAULT 1
+    created_at timestamp with time zone NOT NULL
 
 table snapshots
     snapshot_id uuid NOT NULL
@@ -603,6 +688,7 @@ table snapshots
     stream_version version_number NOT NULL
     snapshot_version integer NOT NULL DEFAULT 1
     recorded_at timestamp with time zone NOT NULL
+    state_bytes bigint NOT NULL
     state jsonb NOT NULL
     metadata jsonb
 

@@ -6,6 +6,7 @@ CREATE TABLE snapshots (
     stream_version   INTEGER NOT NULL CHECK (stream_version >= 1),
     snapshot_version INTEGER NOT NULL DEFAULT 1 CHECK (snapshot_version BETWEEN 1 AND 2147483647),
     recorded_at      INTEGER NOT NULL,
+    state_bytes      INTEGER NOT NULL CHECK (state_bytes >= 0),
     state            TEXT NOT NULL CHECK (json_valid(state)),
     metadata         TEXT CHECK (metadata IS NULL OR json_valid(metadata)),
     PRIMARY KEY (stream_no, stream_version)

@@ -1,5 +1,6 @@
 #include "mssql_harness.h"
 
+#include "soci_counters.h"
 #include "stele/migrate.h"
 #include "stele/mssql.h"
 #include "stele/registry.h"
@@ -65,8 +66,8 @@ std::unique_ptr<driver::Driver> MssqlHarness::open() {
 }
 
 std::set<Capability> MssqlHarness::capabilities() const {
-  return {Capability::durable,    Capability::raw_sql,    Capability::corruption,
-          Capability::migrations, Capability::write_lock, Capability::positions};
+  return {Capability::durable,    Capability::raw_sql,   Capability::corruption, Capability::migrations,
+          Capability::write_lock, Capability::positions, Capability::read_models};
 }
 
 std::string MssqlHarness::raw_sql(const std::string& statement) {
@@ -232,6 +233,14 @@ void MssqlHarness::hold_write_lock(const std::function<void()>& body) {
                  "EXEC sp_getapplock @Resource = @name, @LockMode = N'Exclusive', @LockOwner = N'Transaction'"));
   body();
   other.run("ROLLBACK TRANSACTION");
+}
+
+Counters& MssqlHarness::counters() {
+  if (!counters_) {
+    counters_ =
+        std::make_unique<SociCounters>(open(), SociCounters::Rows(), SociCounters::transact_sql(schema_.quoted()));
+  }
+  return *counters_;
 }
 
 void MssqlHarness::skip_positions_to(Position position) {

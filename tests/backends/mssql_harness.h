@@ -18,10 +18,13 @@ class MssqlHarness final : public Harness {
   std::string table_of_migration(const std::string& table) const override;
   void hold_write_lock(const std::function<void()>& body) override;
   void skip_positions_to(Position position) override;
+  Counters& counters() override;
 
  private:
   MssqlSchema schema_;
   MssqlSchema unmigrated_;
+  std::unique_ptr<MssqlConnection> alone_;
+  std::unique_ptr<Counters> counters_;  // Before its schema is dropped.
 };
 
 }  // namespace stele::testing

@@ -122,10 +122,8 @@ class MssqlRoles : public ::testing::Test {
     place_->owner->append(request("first", "r-1")).or_throw();
     MssqlConnection().run(place_->schema.in(
         "INSERT INTO $(schema).snapshots (snapshot_id, stream_no, stream_version, snapshot_version, recorded_at, "
-        "state) "
-        "SELECT NEWID(), stream_no, 1, 1, SYSUTCDATETIME(), N'{}' FROM $(schema).streams; "
-        "INSERT INTO $(schema).projection_offsets (projection_name, tenant_id, projection_key, tenant_key, "
-        "last_position, updated_at) VALUES (N'p', N'default', 0x70, 0x64656661756C74, 1, SYSUTCDATETIME())"));
+        "state_bytes, state) SELECT NEWID(), stream_no, 1, 1, SYSUTCDATETIME(), 2, N'{}' FROM $(schema).streams"));
+    place_->owner->driver().open_projection({"p", ""}, 1);
   }
   static void TearDownTestSuite() { place_.reset(); }
 
@@ -223,7 +221,9 @@ TEST_F(MssqlRoles, ReaderChangesNothing) {
                   "INSERT INTO $(schema).streams (tenant_id, stream_type, stream_id, tenant_key, type_key, stream_key, "
                   "version, created_at, last_recorded_at) VALUES (N'd', N't', N's', 0x64, 0x74, 0x73, 1, "
                   "SYSUTCDATETIME(), SYSUTCDATETIME())",
-                  "DELETE FROM $(schema).snapshots", "UPDATE $(schema).projection_offsets SET last_position = 0"},
+                  "DELETE FROM $(schema).snapshots", "UPDATE $(schema).projection_offsets SET last_position = 0",
+                  "DELETE FROM $(schema).projections", "DELETE FROM $(schema).projection_members",
+                  "DELETE FROM $(schema).dead_letters"},
                  denied);
   EXPECT_EQ(contents(), before);
 }
@@ -304,12 +304,65 @@ TEST_F(MssqlRoles, OwnerChangesNothing) {
   EXPECT_EQ(contents(), before);
 }
 
-TEST_F(MssqlRoles, AdminRemovesWhatCanBeMadeAgain) {
-  const auto writer = connect(*place_->writer);
-  expect_refused(*writer, {"DELETE FROM $(schema).snapshots", "DELETE FROM $(schema).projection_offsets"}, denied);
-  EXPECT_NO_THROW(writer->run("UPDATE $(schema).projection_offsets SET last_position = 2", "move"));
-  const auto admin = connect(*place_->admin);
-  EXPECT_NO_THROW(admin->run("DELETE FROM $(schema).snapshots; DELETE FROM $(schema).projection_offsets", "remove"));
+TEST_F(MssqlRoles, ReaderLooksAtWhatReadersKeep) {
+  EventStore store = open_as(*place_->reader);
+  driver::Driver& driver = store.driver();
+  EXPECT_EQ(driver.settled_position(), place_->owner->log_end());
+  EXPECT_EQ(driver.list_projections().size(), 1U);
+  EXPECT_TRUE(driver.list_dead_letters({"p", ""}, 10).empty());
+  EXPECT_TRUE(driver.find_snapshot(StreamKey("thing", "first"), Version(2), {}));
+  EXPECT_EQ(driver.list_snapshots({}).size(), 1U);
+  EXPECT_EQ(driver.open_projection({"p", ""}, 1).parts, 1);
+  for (const auto& call :
+       std::vector<std::function<void()>>{[&] {
+                                            driver.open_projection({"q", ""}, 1);
+                                          },
+                                          [&] {
+                                            driver.acquire_lease({{"p", ""}, 1, 0}, "a", std::chrono::seconds(1));
+                                          },
+                                          [&] { driver.delete_snapshots({}); }}) {
+    try {
+      call();
+      ADD_FAILURE() << "a reader wrote";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::permission_denied) << error.what();
+    }
+  }
+}
+
+TEST_F(MssqlRoles, WriterAndAdminRunProjections) {
+  for (const Login* login : {place_->writer.get(), place_->admin.get()}) {
+    EventStore store = open_as(*login);
+    driver::Driver& driver = store.driver();
+    const driver::ProjectionKey key{"own", ""};
+    driver.open_projection(key, 2);
+    EXPECT_EQ(driver.announce_member(key, "a", std::chrono::seconds(60)), 1);
+    const auto lease = driver.acquire_lease({key, driver.add_generation(key), 1}, "a", std::chrono::seconds(60));
+    ASSERT_TRUE(lease);
+    EXPECT_TRUE(driver.renew_lease(*lease, std::chrono::seconds(60)));
+    {
+      const auto transaction = driver.begin_read_model();
+      transaction->add_dead_letter({lease->key, Position(1), Uuid::v7(), 1, "why", {}});
+      EXPECT_TRUE(transaction->move_checkpoint(*lease, Position(1)));
+      EXPECT_TRUE(transaction->activate(key, 1, lease->key.generation));
+      transaction->commit();
+    }
+    EXPECT_TRUE(driver.remove_dead_letter(lease->key, Position(1)));
+    driver.release_lease(*lease);
+    EXPECT_EQ(driver.announce_member(key, "a", std::chrono::seconds(0)), 0);
+    driver.remove_projection(key);
+    Snapshot snapshot;
+    snapshot.stream = StreamKey("thing", "first");
+    snapshot.version = Version(1);
+    snapshot.snapshot_id = Uuid::v7();
+    snapshot.state = Json("{}");
+    EXPECT_TRUE(driver.save_snapshot(snapshot)) << "it takes the place of another";
+    EXPECT_EQ(driver.delete_snapshots({}), 1);
+    EXPECT_TRUE(driver.save_snapshot(snapshot));
+    const auto bare = connect(*login);
+    expect_refused(*bare, {"DROP TABLE $(schema).dead_letters"}, denied_or_hidden);
+  }
+  expect_sound();
 }
 
 // Locks of one user are seen by readers of every other.

@@ -277,18 +277,43 @@ TEST_F(MssqlSchemas, ChecksRefuseBadRows) {
                          {"name", "N'room'"},
                          {"name_bytes", "4"},
                          {"value", "N'blue'"}};
-  const Row snapshot = {
-      {"snapshot_id", "NEWID()"},      {"stream_no", "(SELECT MAX(stream_no) FROM $(schema).streams)"},
-      {"stream_version", "1"},         {"snapshot_version", "1"},
-      {"recorded_at", "'2026-01-01'"}, {"state", "N'{}'"}};
-  const Row offset = {{"projection_name", "N'p'"},        {"tenant_id", "N'default'"}, {"projection_key", "0x70"},
-                      {"tenant_key", "0x64656661756C74"}, {"last_position", "0"},      {"updated_at", "'2026-01-01'"}};
+  const Row snapshot = {{"snapshot_id", "NEWID()"},
+                        {"stream_no", "(SELECT MAX(stream_no) FROM $(schema).streams)"},
+                        {"stream_version", "1"},
+                        {"snapshot_version", "1"},
+                        {"recorded_at", "'2026-01-01'"},
+                        {"state_bytes", "2"},
+                        {"state", "N'{}'"}};
+  const Row key = {{"projection_name", "N'p'"}, {"tenant_id", "N''"}, {"projection_key", "0x70"}, {"tenant_key", "0x"}};
+  const auto of_key = [&](const Row& more) {
+    Row row = key;
+    row.insert(more.begin(), more.end());
+    return row;
+  };
+  const Row projection = of_key({{"parts", "2"}, {"active_generation", "1"}, {"created_at", "'2026-01-01'"}});
+  const Row offset = of_key({{"generation", "1"},
+                             {"part", "0"},
+                             {"last_position", "0"},
+                             {"holder", "N''"},
+                             {"fence", "0"},
+                             {"updated_at", "'2026-01-01'"}});
+  const Row member = of_key({{"member", "N'm'"}, {"member_key", "0x6D"}, {"present_until", "'2026-01-01'"}});
+  const Row letter = of_key({{"global_position", "1"},
+                             {"generation", "1"},
+                             {"part", "0"},
+                             {"event_id", "NEWID()"},
+                             {"attempts", "1"},
+                             {"error", "N'why'"},
+                             {"recorded_at", "'2026-01-01'"}});
 
   // The row itself is good, so that what is wrong with it afterwards is why it is refused.
   const auto attempt = [&](const std::string& table, const Row& row) {
     std::string script = "SET XACT_ABORT ON; BEGIN TRANSACTION; ";
     if (table != "streams") script += insert("streams", stream) + "; ";
     if (table == "event_attributes") script += insert("events", with(event, "attribute_count", "1")) + "; ";
+    const bool of_projection = table == "projection_offsets" || table == "projection_members";
+    if (of_projection || table == "dead_letters") script += insert("projections", projection) + "; ";
+    if (table == "dead_letters") script += insert("projection_offsets", offset) + "; ";
     const std::string error = bare_->execute(schema_->in(script + insert(table, row)));
     bare_->run("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION");
     return error;
@@ -352,8 +377,25 @@ TEST_F(MssqlSchemas, ChecksRefuseBadRows) {
   refuses("snapshots", snapshot, "stream_version", {"0", "NULL"});
   refuses("snapshots", snapshot, "snapshot_version", {"0", "NULL"});
   refuses("snapshots", snapshot, "state", {"N'{'", "NULL"});
-  refuses("projection_offsets", offset, "projection_key", {"0x", "NULL"});
+  refuses("snapshots", snapshot, "state_bytes", {"-1", "NULL"});
+  refuses("snapshots", snapshot, "metadata", {"N'{'", "N''"});
+  refuses("projections", projection, "projection_key", {"0x", "NULL"});
+  refuses("projections", projection, "projection_name", {longer(128), "NULL"});
+  refuses("projections", projection, "tenant_key", {"NULL"});
+  refuses("projections", projection, "parts", {"0", "65", "NULL"});
+  refuses("projections", projection, "active_generation", {"0", "NULL"});
+  refuses("projection_offsets", offset, "projection_key", {"0x71", "NULL"});
+  refuses("projection_offsets", offset, "generation", {"0", "NULL"});
+  refuses("projection_offsets", offset, "part", {"-1", "64", "NULL"});
   refuses("projection_offsets", offset, "last_position", {"-1", "NULL"});
+  refuses("projection_offsets", offset, "fence", {"-1", "NULL"});
+  refuses("projection_offsets", offset, "holder", {"NULL", longer(255)});
+  refuses("projection_members", member, "tenant_key", {"0x78", "NULL"});
+  refuses("projection_members", member, "member_key", {"0x", "NULL"});
+  refuses("dead_letters", letter, "part", {"1", "NULL"});
+  refuses("dead_letters", letter, "global_position", {"0", "NULL"});
+  refuses("dead_letters", letter, "attempts", {"0", "NULL"});
+  refuses("dead_letters", letter, "error", {longer(4000), "NULL"});
 }
 
 // --- Two stores in one database --------------------------------------------------------------------------------------

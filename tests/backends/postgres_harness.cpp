@@ -1,5 +1,6 @@
 #include "postgres_harness.h"
 
+#include "soci_counters.h"
 #include "stele/migrate.h"
 #include "stele/postgres.h"
 #include "stele/registry.h"
@@ -35,8 +36,8 @@ std::unique_ptr<driver::Driver> PostgresHarness::open() {
 }
 
 std::set<Capability> PostgresHarness::capabilities() const {
-  return {Capability::durable,    Capability::raw_sql,    Capability::corruption,
-          Capability::migrations, Capability::write_lock, Capability::positions};
+  return {Capability::durable,    Capability::raw_sql,   Capability::corruption, Capability::migrations,
+          Capability::write_lock, Capability::positions, Capability::read_models};
 }
 
 std::string PostgresHarness::raw_sql(const std::string& statement) {
@@ -168,6 +169,11 @@ void PostgresHarness::hold_write_lock(const std::function<void()>& body) {
   other.run("BEGIN; LOCK TABLE streams IN SHARE ROW EXCLUSIVE MODE");
   body();
   other.run("ROLLBACK");
+}
+
+Counters& PostgresHarness::counters() {
+  if (!counters_) counters_ = std::make_unique<SociCounters>(open());
+  return *counters_;
 }
 
 void PostgresHarness::skip_positions_to(Position position) {

@@ -17,10 +17,12 @@ class PostgresHarness final : public Harness {
   std::unique_ptr<driver::Driver> open_unmigrated() override;
   void hold_write_lock(const std::function<void()>& body) override;
   void skip_positions_to(Position position) override;
+  Counters& counters() override;
 
  private:
   PostgresSchema schema_;
   PostgresSchema unmigrated_;
+  std::unique_ptr<Counters> counters_;  // Before its schema is dropped.
 };
 
 }  // namespace stele::testing

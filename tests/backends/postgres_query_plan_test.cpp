@@ -10,9 +10,11 @@
 #include "commands.h"
 #include "log_query.h"
 #include "postgres_server.h"
+#include "projections.h"
 #include "read.h"
 #include "session.h"
 #include "settings.h"
+#include "snapshots.h"
 #include "stele/driver/driver.h"
 #include "streams.h"
 
@@ -43,7 +45,17 @@ constexpr const char* fill = R"(
   INSERT INTO event_attributes
     SELECT global_position, 'room', 'blue-' || global_position % 200 FROM events
     UNION ALL SELECT global_position, 'run', (global_position % 1000)::text FROM events;
-  ANALYZE streams; ANALYZE commands; ANALYZE events; ANALYZE event_attributes;
+  INSERT INTO snapshots (snapshot_id, stream_no, stream_version, recorded_at, state_bytes, state)
+    SELECT gen_random_uuid(), stream_no, v, now(), 2, '{}' FROM streams, generate_series(1, 5) AS v;
+  INSERT INTO projections SELECT 'p-' || i, '', 16, 1, now() FROM generate_series(1, 500) AS i;
+  INSERT INTO projection_offsets (projection_name, tenant_id, generation, part, updated_at)
+    SELECT 'p-' || i, '', 1, n, now() FROM generate_series(1, 500) AS i, generate_series(0, 15) AS n;
+  INSERT INTO projection_members SELECT 'p-' || i, '', 'm-' || n, now() + interval '1 h'
+    FROM generate_series(1, 500) AS i, generate_series(0, 15) AS n;
+  INSERT INTO dead_letters SELECT 'p-' || i, '', n, 1, n % 16, gen_random_uuid(), 1, '', now()
+    FROM generate_series(1, 500) AS i, generate_series(1, 40) AS n;
+  ANALYZE streams; ANALYZE commands; ANALYZE events; ANALYZE event_attributes; ANALYZE snapshots; ANALYZE projections;
+  ANALYZE projection_offsets; ANALYZE projection_members; ANALYZE dead_letters;
 )";
 
 Uuid uuid_of(PostgresConnection& connection, const std::string& text) {
@@ -93,7 +105,9 @@ class PostgresPlans : public ::testing::TestWithParam<std::string> {
       call(*session_);
     }
     EXPECT_FALSE(plans_.empty()) << "no statement was caught";
-    static const std::regex scan("Seq Scan on (\\S+\\.)?(events|streams|commands|event_attributes)\\b");
+    static const std::regex scan(
+        "Seq Scan on (\\S+\\.)?(events|streams|commands|event_attributes|snapshots|"
+        "projections|projection_offsets|projection_members|dead_letters)\\b");
     std::string all;
     for (const std::string& plan : plans_) {
       EXPECT_FALSE(std::regex_search(plan, scan)) << plan;
@@ -304,6 +318,62 @@ TEST_P(PostgresPlans, AppendsToOneStream) {
 TEST_P(PostgresPlans, SettledPosition) {
   const std::string found = plans([](postgres::Session& session) { settled_position(session); });
   EXPECT_NE(found.find("pg_lock_status"), std::string::npos) << "its inner statements were not caught:\n" << found;
+}
+
+TEST_P(PostgresPlans, Snapshots) {
+  const StreamKey key("thing-7", "s-7");
+  Snapshot snapshot;
+  snapshot.stream = key;
+  snapshot.version = Version(3);
+  snapshot.state = Json("{}");
+  expect_index(plans([&](postgres::Session& session) {
+                 snapshot.snapshot_id = Uuid::v7();
+                 EXPECT_TRUE(save_snapshot(session, snapshot));
+               }),
+               "streams_tenant_id_stream_type_stream_id_key");
+  for (const std::optional<std::int32_t> schema : {std::optional<std::int32_t>(), std::optional(1)}) {
+    const std::string found =
+        plans([&](postgres::Session& session) { EXPECT_TRUE(find_snapshot(session, key, Version(4), schema)); });
+    expect_index(found, "snapshots_pkey");
+    expect_none(found, "Sort");
+  }
+  const std::string listed = plans([&](postgres::Session& session) {
+    EXPECT_EQ(list_snapshots(session, {.stream_type = "thing-7", .stream_id = "s-7"}).size(), 5U);
+  });
+  expect_index(listed, "streams_tenant_id_stream_type_stream_id_key");
+  expect_index(listed, "snapshots_pkey");
+  const std::string deleted = plans([&](postgres::Session& session) {
+    delete_snapshots(session, {.stream_type = "thing-8", .stream_id = "s-8", .keep = 2, .before = Timestamp()});
+  });
+  expect_index(deleted, "streams_tenant_id_stream_type_stream_id_key");
+  expect_index(deleted, "snapshots_pkey");
+}
+
+TEST_P(PostgresPlans, Projections) {
+  const driver::ProjectionKey key{"p-7", ""};
+  const std::string found = plans([&](postgres::Session& session) {
+    EXPECT_TRUE(find_projection(session, key));
+    open_projection(session, key, 16, Position(0));
+    const std::int32_t generation = add_generation(session, key);
+    const auto lease = acquire_lease(session, {key, generation, 0}, "a", std::chrono::hours(1));
+    ASSERT_TRUE(lease);
+    EXPECT_TRUE(renew_lease(session, *lease, std::chrono::hours(1)));
+    EXPECT_TRUE(move_checkpoint(session, *lease, Position(5)));
+    add_dead_letter(session, {lease->key, Position(5), Uuid::v7(), 1, "why", {}});
+    EXPECT_EQ(list_dead_letters(session, key, 3).size(), 3U);
+    EXPECT_TRUE(remove_dead_letter(session, lease->key, Position(5)));
+    announce_member(session, key, "a", std::chrono::hours(1));
+    announce_member(session, key, "a", std::chrono::hours(0));
+    release_lease(session, *lease);
+    EXPECT_TRUE(activate(session, key, 1, 1));
+    remove_generation(session, key, generation);
+    open_projection(session, {"new", ""}, 4, Position(0));
+    remove_projection(session, {"new", ""});
+  });
+  for (const char* index :
+       {"projections_pkey", "projection_offsets_pkey", "projection_members_pkey", "dead_letters_pkey"}) {
+    expect_index(found, index);
+  }
 }
 
 // stats() counts everything and so reads everything. It shows that the tests above can fail.

@@ -39,9 +39,9 @@ class PostgresRoles : public ::testing::Test {
     admin_ = std::make_unique<PostgresLogin>("IN ROLE " + names_->admin.name());
     owner_->append(request("first", "r-1")).or_throw();
     schema_->connect().run(
-        "INSERT INTO snapshots (snapshot_id, stream_no, stream_version, recorded_at, state) "
-        "SELECT gen_random_uuid(), stream_no, 1, now(), '{}' FROM streams;"
-        "INSERT INTO projection_offsets VALUES ('p', 'default', 1, now())");
+        "INSERT INTO snapshots (snapshot_id, stream_no, stream_version, recorded_at, state_bytes, state) "
+        "SELECT gen_random_uuid(), stream_no, 1, now(), 2, '{}' FROM streams");
+    owner_->driver().open_projection({"p", ""}, 1);
   }
 
   EventStore open(const PostgresLogin& login) { return open_migrated_postgres(login.url(*schema_)); }
@@ -129,7 +129,8 @@ TEST_F(PostgresRoles, ReaderChangesNothing) {
                  {append_sql("thing", "mine"), "SELECT append_locks('{}', '{}', '{}')",
                   "SELECT nextval('events_global_position_seq')", "SELECT setval('events_global_position_seq', 1)",
                   "INSERT INTO snapshots SELECT * FROM snapshots", "DELETE FROM snapshots",
-                  "UPDATE projection_offsets SET last_position = 0"},
+                  "UPDATE projection_offsets SET last_position = 0", "DELETE FROM projections",
+                  "DELETE FROM projection_members", "DELETE FROM dead_letters"},
                  denied);
   EXPECT_EQ(contents(), before);
 }
@@ -186,13 +187,64 @@ TEST_F(PostgresRoles, WriterAndAdminChangeNothingThatWasWritten) {
   }
 }
 
-TEST_F(PostgresRoles, AdminRemovesWhatCanBeMadeAgain) {
-  PostgresConnection writer = connect(*writer_);
-  expect_refused(writer, {"DELETE FROM snapshots", "TRUNCATE snapshots", "DELETE FROM projection_offsets"}, denied);
-  EXPECT_EQ(writer.execute("UPDATE projection_offsets SET last_position = 2"), "");
-  PostgresConnection admin = connect(*admin_);
-  EXPECT_EQ(admin.execute("DELETE FROM snapshots; DELETE FROM projection_offsets"), "");
-  EXPECT_EQ(open(*admin_).append(request("mine", "r-2")).status, AppendStatus::appended);
+TEST_F(PostgresRoles, ReaderLooksAtWhatReadersKeep) {
+  EventStore store = open(*reader_);
+  driver::Driver& driver = store.driver();
+  EXPECT_EQ(driver.settled_position(), Position(2));
+  EXPECT_EQ(driver.list_projections().size(), 1U);
+  EXPECT_TRUE(driver.list_dead_letters({"p", ""}, 10).empty());
+  EXPECT_TRUE(driver.find_snapshot(StreamKey("thing", "first"), Version(2), {}));
+  EXPECT_EQ(driver.list_snapshots({}).size(), 1U);
+  EXPECT_EQ(driver.open_projection({"p", ""}, 1).parts, 1);
+  for (const auto& call :
+       std::vector<std::function<void()>>{[&] {
+                                            driver.open_projection({"q", ""}, 1);
+                                          },
+                                          [&] {
+                                            driver.acquire_lease({{"p", ""}, 1, 0}, "a", std::chrono::seconds(1));
+                                          },
+                                          [&] { driver.delete_snapshots({}); }}) {
+    try {
+      call();
+      ADD_FAILURE() << "a reader wrote";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::permission_denied) << error.what();
+    }
+  }
+}
+
+TEST_F(PostgresRoles, WriterAndAdminRunProjections) {
+  for (const PostgresLogin* login : {writer_.get(), admin_.get()}) {
+    EventStore store = open(*login);
+    driver::Driver& driver = store.driver();
+    const driver::ProjectionKey key{"own", ""};
+    driver.open_projection(key, 2);
+    EXPECT_EQ(driver.announce_member(key, "a", std::chrono::seconds(60)), 1);
+    const auto lease = driver.acquire_lease({key, driver.add_generation(key), 1}, "a", std::chrono::seconds(60));
+    ASSERT_TRUE(lease);
+    EXPECT_TRUE(driver.renew_lease(*lease, std::chrono::seconds(60)));
+    {
+      const auto transaction = driver.begin_read_model();
+      transaction->add_dead_letter({lease->key, Position(1), Uuid::v7(), 1, "why", {}});
+      EXPECT_TRUE(transaction->move_checkpoint(*lease, Position(1)));
+      EXPECT_TRUE(transaction->activate(key, 1, lease->key.generation));
+      transaction->commit();
+    }
+    EXPECT_TRUE(driver.remove_dead_letter(lease->key, Position(1)));
+    driver.release_lease(*lease);
+    EXPECT_EQ(driver.announce_member(key, "a", std::chrono::seconds(0)), 0);
+    driver.remove_projection(key);
+    Snapshot snapshot;
+    snapshot.stream = StreamKey("thing", "first");
+    snapshot.version = Version(1);
+    snapshot.snapshot_id = Uuid::v7();
+    snapshot.state = Json("{}");
+    EXPECT_TRUE(driver.save_snapshot(snapshot)) << "it takes the place of another";
+    EXPECT_EQ(driver.delete_snapshots({}), 1);
+    EXPECT_TRUE(driver.save_snapshot(snapshot));
+    PostgresConnection bare = connect(*login);
+    expect_refused(bare, {"TRUNCATE snapshots", "TRUNCATE projections CASCADE", "DROP TABLE dead_letters"}, denied);
+  }
 }
 
 // A superuser who owns all of it, and says so as a replica.

@@ -176,14 +176,26 @@ TEST_F(PostgresSchemas, ChecksRefuseBadRows) {
                         {"stream_no", "(SELECT stream_no FROM streams)"},
                         {"stream_version", "1"},
                         {"recorded_at", "now()"},
+                        {"state_bytes", "2"},
                         {"state", "'{}'"}};
-  const Row offset = {{"projection_name", "'p'"}, {"tenant_id", "'default'"}, {"updated_at", "now()"}};
+  const Row projection = {{"projection_name", "'p'"}, {"tenant_id", "''"}, {"parts", "2"}, {"created_at", "now()"}};
+  const Row offset = {
+      {"projection_name", "'p'"}, {"tenant_id", "''"}, {"generation", "1"}, {"part", "0"}, {"updated_at", "now()"}};
+  const Row member = {{"projection_name", "'p'"}, {"tenant_id", "''"}, {"member", "'m'"}, {"present_until", "now()"}};
+  const Row letter = {{"projection_name", "'p'"}, {"tenant_id", "''"},
+                      {"generation", "1"},        {"part", "0"},
+                      {"global_position", "1"},   {"event_id", "gen_random_uuid()"},
+                      {"attempts", "1"},          {"error", "''"},
+                      {"recorded_at", "now()"}};
 
   // The row itself is good, so that what is wrong with it afterwards is why it is refused.
   const auto attempt = [&](const std::string& table, const Row& row) {
     bare.run("BEGIN");
     if (table != "streams") bare.run(insert("streams", stream));
     if (table == "event_attributes") bare.run(insert("events", with(event, "attribute_count", "1")));
+    const bool of_projection = table == "projection_offsets" || table == "projection_members";
+    if (of_projection || table == "dead_letters") bare.run(insert("projections", projection));
+    if (table == "dead_letters") bare.run(insert("projection_offsets", offset));
     std::string error = bare.execute(insert(table, row));
     bare.run("ROLLBACK");
     return error;
@@ -255,9 +267,20 @@ TEST_F(PostgresSchemas, ChecksRefuseBadRows) {
 
   refuses("snapshots", snapshot, "stream_version", {"0", "NULL"});
   refuses("snapshots", snapshot, "snapshot_version", {"0", "NULL"});
-  refuses_name("projection_offsets", offset, "projection_name", 128);
-  refuses_name("projection_offsets", offset, "tenant_id", 64);
+  refuses("snapshots", snapshot, "state_bytes", {"-1", "NULL"});
+  refuses_name("projections", projection, "projection_name", 128);
+  refuses("projections", with(projection, "tenant_id", repeated(64)), "tenant_id", {repeated(65), "NULL"});
+  refuses("projections", projection, "parts", {"0", "65", "NULL"});
+  refuses("projections", projection, "active_generation", {"0", "NULL"});
+  refuses("projection_offsets", offset, "generation", {"0", "NULL"});
+  refuses("projection_offsets", offset, "part", {"-1", "64", "NULL"});
   refuses("projection_offsets", offset, "last_position", {"-1", "NULL"});
+  refuses("projection_offsets", offset, "fence", {"-1", "NULL"});
+  refuses("projection_offsets", offset, "holder", {"NULL"});
+  refuses("projection_members", member, "member", {"''", "NULL"});
+  refuses("dead_letters", letter, "global_position", {"0", "NULL"});
+  refuses("dead_letters", letter, "attempts", {"0", "NULL"});
+  refuses("dead_letters", with(letter, "error", repeated(4000)), "error", {repeated(4001), "NULL"});
 }
 
 // --- Two stores in one database --------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "soci_counters.h"
 #include "stele/driver/driver.h"
 #include "stele/migrate.h"
 #include "stele/registry.h"
@@ -42,8 +43,8 @@ std::unique_ptr<driver::Driver> SqliteFileHarness::open() {
 }
 
 std::set<Capability> SqliteFileHarness::capabilities() const {
-  return {Capability::durable,    Capability::raw_sql,    Capability::corruption,
-          Capability::migrations, Capability::write_lock, Capability::positions};
+  return {Capability::durable,    Capability::raw_sql,   Capability::corruption, Capability::migrations,
+          Capability::write_lock, Capability::positions, Capability::read_models};
 }
 
 std::string SqliteFileHarness::url() const {
@@ -212,6 +213,14 @@ void SqliteFileHarness::skip_positions_to(Position position) {
   if (!error.empty()) throw std::runtime_error("positions could not be skipped: " + error);
 }
 
+Counters& SqliteFileHarness::counters() {
+  if (!counters_) {
+    counters_ = std::make_unique<SociCounters>(
+        open(), [this](const std::string& sql) { return SqliteConnection(directory_.file("store.db")).rows(sql); });
+  }
+  return *counters_;
+}
+
 std::unique_ptr<driver::Driver> SqliteMemoryHarness::open() {
   if (!driver_) driver_ = open_url("sqlite::memory:", true);
   return share(driver_);
@@ -220,6 +229,11 @@ std::unique_ptr<driver::Driver> SqliteMemoryHarness::open() {
 std::unique_ptr<driver::Driver> SqliteMemoryHarness::open_unmigrated() {
   if (!unmigrated_) unmigrated_ = open_url("sqlite::memory:", false);
   return share(unmigrated_);
+}
+
+Counters& SqliteMemoryHarness::counters() {
+  if (!counters_) counters_ = std::make_unique<SociCounters>(open());
+  return *counters_;
 }
 
 }  // namespace stele::testing

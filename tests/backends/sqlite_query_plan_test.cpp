@@ -17,6 +17,7 @@ namespace {
 const std::set<std::string> first_rows = {
     "SELECT recorded_at FROM events ORDER BY global_position DESC LIMIT 1",
     "SELECT seq FROM sqlite_sequence WHERE name = 'events'",
+    "SELECT global_position FROM events ORDER BY global_position DESC LIMIT 1",
 };
 
 class QueryPlan : public ::testing::Test {
@@ -250,6 +251,56 @@ TEST_F(QueryPlan, SeedQueries) {
             std::string::npos);
   EXPECT_NE(plan("SELECT snapshot_id FROM snapshots WHERE recorded_at < 1").find("snapshots_recorded (recorded_at<?)"),
             std::string::npos);
+}
+
+// --- The read side
+
+TEST_F(QueryPlan, Snapshots) {
+  const StreamKey key("thing", "s-0");
+  Snapshot snapshot;
+  snapshot.stream = key;
+  snapshot.version = Version(2);
+  snapshot.snapshot_id = id(77);
+  snapshot.state = Json("{}");
+  const std::string found = plans([&](EventStore& store) {
+    driver::Driver& driver = store.driver();
+    EXPECT_TRUE(driver.save_snapshot(snapshot));
+    EXPECT_TRUE(driver.find_snapshot(key, Version(9), {}));
+    EXPECT_TRUE(driver.find_snapshot(key, Version(9), 1));
+    const std::vector<SnapshotInfo> list = driver.list_snapshots({.stream_type = "thing", .stream_id = "s-0"});
+    ASSERT_EQ(list.size(), 1U);
+    EXPECT_TRUE(driver.list_snapshots({.after = list.front()}).empty());
+    EXPECT_EQ(driver.delete_snapshots({.stream_type = "thing", .keep = 2}), 0);
+    EXPECT_EQ(driver.delete_snapshots({.keep = 1, .before = Timestamp::now()}), 0);
+    EXPECT_EQ(driver.delete_snapshots({.stream_type = "thing", .stream_id = "s-0"}), 1);
+  });
+  EXPECT_EQ(found.find("TEMP B-TREE"), std::string::npos) << found;
+}
+
+TEST_F(QueryPlan, Projections) {
+  const driver::ProjectionKey key{"p", ""};
+  plans([&](EventStore& store) {
+    driver::Driver& driver = store.driver();
+    driver.settled_position();
+    driver.open_projection(key, 2);
+    const std::int32_t generation = driver.add_generation(key);
+    const auto lease = driver.acquire_lease({key, generation, 0}, "a", std::chrono::hours(1));
+    ASSERT_TRUE(lease);
+    EXPECT_TRUE(driver.renew_lease(*lease, std::chrono::hours(1)));
+    {
+      const auto transaction = driver.begin_read_model();
+      EXPECT_TRUE(transaction->move_checkpoint(*lease, Position(5)));
+      transaction->add_dead_letter({lease->key, Position(5), id(1), 1, "why", {}});
+      EXPECT_TRUE(transaction->activate(key, 1, generation));
+      transaction->commit();
+    }
+    EXPECT_EQ(driver.list_dead_letters(key, 10).size(), 1U);
+    EXPECT_TRUE(driver.remove_dead_letter(lease->key, Position(5)));
+    driver.announce_member(key, "a", std::chrono::hours(1));
+    driver.release_lease(*lease);
+    driver.remove_generation(key, driver.add_generation(key));
+    driver.remove_projection(key);
+  });
 }
 
 // stats() counts everything and so reads everything. It shows that the tests above can fail.

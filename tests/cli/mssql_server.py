@@ -1,6 +1,7 @@
 """The SQL Server that tests use, at STELE_TEST_MSSQL_URL, without Stele: ODBC by hand, which is all that has to be there.
 
 python3 mssql_server.py drop SCHEMA     drops a store's schema, if it is there
+python3 mssql_server.py query SQL       prints the rows, columns joined by |
 """
 
 import ctypes
@@ -96,6 +97,10 @@ class Server:
 
 
 if __name__ == "__main__":
-    command, name = sys.argv[1:]
-    assert command == "drop", __doc__
-    Server().drop_schema(name)
+    command, argument = sys.argv[1:]
+    assert command in ("drop", "query"), __doc__
+    if command == "drop":
+        Server().drop_schema(argument)
+    else:
+        for row in Server()(argument):
+            print("|".join("" if value is None else value for value in row))

@@ -1,5 +1,6 @@
 """stele read, log, streams and stats."""
 
+import select
 import signal
 import subprocess
 import time
@@ -174,9 +175,9 @@ class Log(CliTest):
             with self.subTest(bad):
                 self.run_stele("log", *bad, expect=USAGE)
 
-    def follow(self, *arguments):
+    def follow(self, *arguments, interval="20"):
         process = subprocess.Popen(
-            self.command("--json", "log", "--follow", "--interval", "20", *arguments),
+            self.command("--json", "log", "--follow", "--interval", interval, *arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -197,6 +198,19 @@ class Log(CliTest):
         self.assertEqual(process.wait(30), OK)
         self.assertEqual((process.stdout.read(), process.stderr.read()), ("", ""))
 
+    def test_follow_is_woken_by_an_append_of_another_process(self):
+        process = self.follow("--after", "4", interval="3600000")
+        n = 4
+        while n == 4 or not select.select([process.stdout], [], [], 1)[0]:  # Until it listens.
+            n += 1
+            self.assertLess(n, 60, "it is never woken")
+            self.append("order/1", data=f'{{"n":{n}}}')
+        self.append("order/1", data='{"n":"woken"}')
+        while '"woken"' not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(30), OK)
+
     def test_follow_with_a_filter_and_a_limit(self):
         process = self.follow("--stream-type", "order", "--limit", "4")
         for n in (1, 2):
@@ -206,6 +220,14 @@ class Log(CliTest):
         self.assertIn('"n":5', process.stdout.readline())
         self.assertIn('"n":7', process.stdout.readline())
         self.assertEqual(process.wait(30), OK)
+
+    def test_follow_ends_when_standard_output_takes_no_more(self):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                self.command("log", "--follow"), stdout=full, stderr=subprocess.PIPE, env=self.environment(), timeout=60
+            )
+        self.assertEqual(done.returncode, FAILED)
+        self.assertEqual(done.stderr, b"stele: cannot write to standard output: No space left on device\n")
 
     def test_follow_ends_when_its_reader_goes_away(self):
         process = self.follow()

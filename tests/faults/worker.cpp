@@ -4,6 +4,7 @@
 //   worker append URL NAME THREADS     appends batches to crash/NAME-0, crash/NAME-1 … until killed
 //   worker race URL NAME THREADS N     N appends to streams of its own, N contested versions, N contested requests
 //   worker fill URL NAME BYTES         appends until the file system refuses: files may not grow beyond BYTES
+//   worker project URL NAME            runs the projection of projection_effects.h until killed
 //   worker migrate URL
 
 #include <signal.h>
@@ -14,8 +15,10 @@
 #include <cstdio>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "projection_effects.h"
 #include "stele/backends.h"
 
 namespace {
@@ -102,6 +105,19 @@ int fill(EventStore& store, const std::string& name, rlim_t bytes) {
   return 4;
 }
 
+int project(EventStore& store, const std::string& name, const std::string& tables) {
+  const auto projection = std::make_shared<testing::SumsProjection>(name, tables);
+  projection->applying = [first = true]() mutable {
+    if (std::exchange(first, false)) say("APPLYING");
+  };
+  ProjectionOptions options;
+  options.lease = std::chrono::seconds(1);
+  options.batch = 20;
+  ProjectionRunner runner(store, projection, options);
+  runner.join();
+  return 0;
+}
+
 int run(const std::vector<std::string>& args) {
   const std::string& mode = args[0];
   const std::string& url = args[1];
@@ -111,6 +127,7 @@ int run(const std::vector<std::string>& args) {
   }
   EventStore store = stele::open(url);
   if (mode == "fill") return fill(store, args[2], static_cast<rlim_t>(std::stoll(args[3])));
+  if (mode == "project") return project(store, args[2], testing::tables_of(url));
   const int threads = std::stoi(args[3]);
   std::vector<std::thread> running;
   std::atomic<bool> failed{false};

@@ -37,7 +37,7 @@ for guarantee, body in zip(sections[1::2], sections[2::2]):
         elif cases[test] != guarantee:
             faults.append(f"{guarantee}: {test} is a test of {cases[test]}")
 
-for number in range(1, 13):
+for number in range(1, 15):
     guarantee = f"G{number}"
     if guarantee not in named:
         faults.append(f"{guarantee}: has no section")

@@ -1,13 +1,13 @@
 """Checks a shared build: core needs no database library, and no library exports what is not Stele's.
 
-    check_shared_symbols.py NM BUILD_DIR BACKEND…
+    check_shared_symbols.py NM BUILD_DIR PART…
 """
 import pathlib
 import re
 import subprocess
 import sys
 
-nm, build, backends = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
+nm, build, parts = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
 faults = []
 
 
@@ -15,9 +15,9 @@ def output(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-if not backends:
+if not parts:
     sys.exit("was told of no backend")
-for name in ("core", *backends, "stele"):
+for name in ("core", *parts, "stele"):
     found = sorted(build.rglob(f"libstele_{name}.so"))
     if len(found) != 1:
         sys.exit(f"libstele_{name}.so: found {len(found)} in {build}")

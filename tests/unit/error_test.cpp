@@ -22,7 +22,8 @@ TEST(ErrorCode, EveryCodeHasItsOwnStableNumberAndName) {
                                                             {15, "disk_full"},         {16, "io"},
                                                             {17, "corrupt"},           {18, "rejected_by_database"},
                                                             {19, "unsupported"},       {20, "closed"},
-                                                            {21, "internal"}};
+                                                            {21, "internal"},          {22, "upcast_failed"},
+                                                            {23, "handler_failed"}};
   for (const auto& [number, name] : names) EXPECT_EQ(to_string(static_cast<ErrorCode>(number)), name);
 }
 

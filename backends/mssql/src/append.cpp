@@ -793,6 +793,10 @@ std::vector<AppendAnswer> append_together(Session& session, std::span<const Prep
   return answers;
 }
 
+AppendResult append_inside(Session& session, const PreparedAppend& append) {
+  return std::move(Steps(session, {&append, 1}).run()[0].result);
+}
+
 AppendResult append_one(Session& session, const PreparedAppend& append, steady_clock::time_point deadline) {
   expect_durable(session.server);
   for (int attempt = 1;; ++attempt) {

@@ -20,4 +20,7 @@ AppendResult append_one(Session& session, const driver::PreparedAppend& append,
 /// others with it, and each should be tried alone. Throws unknown as append_one() does.
 std::vector<driver::AppendAnswer> append_together(Session& session, std::span<const driver::PreparedAppend> appends);
 
+/// Executes one inside of a transaction that somebody else ends. When it throws, that has to be rolled back.
+AppendResult append_inside(Session& session, const driver::PreparedAppend& append);
+
 }  // namespace stele::mssql

@@ -3,9 +3,13 @@
 #include "append.h"
 #include "commands.h"
 #include "errors.h"
+#include "listener.h"
 #include "log_query.h"
 #include "migrate.h"
+#include "projections.h"
 #include "read.h"
+#include "read_model.h"
+#include "snapshots.h"
 #include "stele_soci/append_groups.h"
 #include "stele_soci/reading.h"
 #include "streams.h"
@@ -104,6 +108,10 @@ void MssqlDriver::verify_storage(const VerifyOptions& options, VerifyReport& rep
   mssql::verify_storage(*session, options, report);
 }
 
+std::unique_ptr<driver::AppendListener> MssqlDriver::listen() {
+  return std::make_unique<Listener>(settings_);
+}
+
 driver::ConnectionStats MssqlDriver::connection_stats() {
   return sessions_.stats();
 }
@@ -114,6 +122,92 @@ void MssqlDriver::grant_roles(const driver::RoleNames& names) {
   session->call("grant_roles",
                 Parameters().add(Type::text, names.reader).add(Type::text, names.writer).add(Type::text, names.admin));
   transaction.commit();
+}
+
+AppendAnswer MssqlDriver::append_with_hook(const PreparedAppend& append, const driver::AppendHook& hook) {
+  return mssql::append_with_hook(sessions_, append, hook, steady_clock::now() + settings_.busy_timeout);
+}
+
+Position MssqlDriver::settled_position() {
+  return reading([](Session& session) { return mssql::settled_position(session); });
+}
+
+bool MssqlDriver::save_snapshot(const Snapshot& snapshot) {
+  return reading([&](Session& session) { return mssql::save_snapshot(session, snapshot); });
+}
+
+std::optional<Snapshot> MssqlDriver::find_snapshot(const StreamKey& stream, Version at_or_below,
+                                                   std::optional<std::int32_t> schema_version) {
+  return reading([&](Session& session) { return mssql::find_snapshot(session, stream, at_or_below, schema_version); });
+}
+
+std::vector<SnapshotInfo> MssqlDriver::list_snapshots(const SnapshotListOptions& options) {
+  return reading([&](Session& session) { return mssql::list_snapshots(session, options); });
+}
+
+std::int64_t MssqlDriver::delete_snapshots(const SnapshotDeletion& which) {
+  return reading([&](Session& session) { return mssql::delete_snapshots(session, which); });
+}
+
+driver::ProjectionState MssqlDriver::open_projection(const driver::ProjectionKey& key, std::int32_t parts,
+                                                     Position start) {
+  return reading([&](Session& session) { return mssql::open_projection(session, key, parts, start); });
+}
+
+std::optional<driver::ProjectionState> MssqlDriver::find_projection(const driver::ProjectionKey& key) {
+  return reading([&](Session& session) { return mssql::find_projection(session, key); });
+}
+
+std::vector<driver::ProjectionState> MssqlDriver::list_projections() {
+  return reading([](Session& session) { return mssql::list_projections(session); });
+}
+
+std::int32_t MssqlDriver::add_generation(const driver::ProjectionKey& key) {
+  return reading([&](Session& session) { return mssql::add_generation(session, key); });
+}
+
+void MssqlDriver::remove_generation(const driver::ProjectionKey& key, std::int32_t generation) {
+  reading([&](Session& session) { mssql::remove_generation(session, key, generation); });
+}
+
+void MssqlDriver::remove_projection(const driver::ProjectionKey& key) {
+  reading([&](Session& session) { mssql::remove_projection(session, key); });
+}
+
+std::optional<driver::Lease> MssqlDriver::acquire_lease(const driver::PartKey& key, const std::string& holder,
+                                                        std::chrono::milliseconds time) {
+  return reading([&](Session& session) { return mssql::acquire_lease(session, key, holder, time); });
+}
+
+bool MssqlDriver::renew_lease(const driver::Lease& lease, std::chrono::milliseconds time) {
+  return reading([&](Session& session) { return mssql::renew_lease(session, lease, time); });
+}
+
+void MssqlDriver::release_lease(const driver::Lease& lease) {
+  reading([&](Session& session) { mssql::release_lease(session, lease); });
+}
+
+std::int32_t MssqlDriver::announce_member(const driver::ProjectionKey& key, const std::string& member,
+                                          std::chrono::milliseconds time) {
+  return reading([&](Session& session) { return mssql::announce_member(session, key, member, time); });
+}
+
+std::vector<driver::DeadLetter> MssqlDriver::list_dead_letters(const driver::ProjectionKey& key, std::size_t limit) {
+  return reading([&](Session& session) { return mssql::list_dead_letters(session, key, limit); });
+}
+
+bool MssqlDriver::remove_dead_letter(const driver::PartKey& key, Position position) {
+  return reading([&](Session& session) { return mssql::remove_dead_letter(session, key, position); });
+}
+
+std::unique_ptr<driver::ReadModelTransaction> MssqlDriver::begin_read_model() {
+  for (bool again = true;; again = false) {
+    try {
+      return std::make_unique<OwnReadModel>(lease());
+    } catch (const Error& error) {  // A connection of the pool may have been lost long ago.
+      if (error.code() != ErrorCode::cannot_connect || !again) throw;
+    }
+  }
 }
 
 std::span<const driver::Migration> MssqlDriver::migrations() const noexcept {

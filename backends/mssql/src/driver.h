@@ -25,9 +25,34 @@ class MssqlDriver final : public driver::Driver, public driver::MigrationStore {
   StoreStats stats() override;
   std::vector<std::string> list_tenants() override;
   void verify_storage(const VerifyOptions& options, VerifyReport& report) override;
+  std::unique_ptr<driver::AppendListener> listen() override;
   driver::ConnectionStats connection_stats() override;
   void grant_roles(const driver::RoleNames& names) override;
   driver::MigrationStore* migrations() noexcept override { return this; }
+
+  driver::AppendAnswer append_with_hook(const driver::PreparedAppend& append, const driver::AppendHook& hook) override;
+  Position settled_position() override;
+  bool save_snapshot(const Snapshot& snapshot) override;
+  std::optional<Snapshot> find_snapshot(const StreamKey& stream, Version at_or_below,
+                                        std::optional<std::int32_t> schema_version) override;
+  std::vector<SnapshotInfo> list_snapshots(const SnapshotListOptions& options) override;
+  std::int64_t delete_snapshots(const SnapshotDeletion& which) override;
+  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts,
+                                          Position start) override;
+  std::optional<driver::ProjectionState> find_projection(const driver::ProjectionKey& key) override;
+  std::vector<driver::ProjectionState> list_projections() override;
+  std::int32_t add_generation(const driver::ProjectionKey& key) override;
+  void remove_generation(const driver::ProjectionKey& key, std::int32_t generation) override;
+  void remove_projection(const driver::ProjectionKey& key) override;
+  std::optional<driver::Lease> acquire_lease(const driver::PartKey& key, const std::string& holder,
+                                             std::chrono::milliseconds time) override;
+  bool renew_lease(const driver::Lease& lease, std::chrono::milliseconds time) override;
+  void release_lease(const driver::Lease& lease) override;
+  std::int32_t announce_member(const driver::ProjectionKey& key, const std::string& member,
+                               std::chrono::milliseconds time) override;
+  std::vector<driver::DeadLetter> list_dead_letters(const driver::ProjectionKey& key, std::size_t limit) override;
+  bool remove_dead_letter(const driver::PartKey& key, Position position) override;
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override;
 
   std::span<const driver::Migration> migrations() const noexcept override;
   std::vector<driver::MigrationRecord> history() override;
@@ -36,7 +61,7 @@ class MssqlDriver final : public driver::Driver, public driver::MigrationStore {
 
  private:
   SessionPool::Lease lease();
-  /// Calls `use` with a session; once more with a new one when the first turns out to be gone and `use` only reads.
+  /// Calls `use` with a session; once more with a new one when the first turns out to be gone: `use` may be repeated.
   template <class Use>
   auto reading(Use use);
 

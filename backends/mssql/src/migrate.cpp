@@ -107,6 +107,7 @@ constexpr std::string_view schema_queries[] = {
     "SELECT N'constraint ' + f.name + N' on ' + t.name, k.constraint_column_id, COL_NAME(k.parent_object_id, "
     "k.parent_column_id) + N' REFERENCES ' + r.name + N'.' + COL_NAME(k.referenced_object_id, k.referenced_column_id) "
     "+ "
+    "CASE f.delete_referential_action WHEN 1 THEN N' ON DELETE CASCADE' ELSE N'' END + "
     "CASE f.is_disabled WHEN 1 THEN N' DISABLED' ELSE N'' END "
     "FROM sys.tables AS t JOIN sys.foreign_keys AS f ON f.parent_object_id = t.object_id "
     "JOIN sys.foreign_key_columns AS k ON k.constraint_object_id = f.object_id "

@@ -254,8 +254,22 @@ LockTimeout::~LockTimeout() {
   }
 }
 
-Transaction::Transaction(Session& session) : session_(session) {
-  session_.run("BEGIN TRANSACTION", "begin");
+// A shared transaction. Implicit transactions: when an error has rolled it back and somebody goes on, what follows is
+// in a transaction that is not committed either. It is begun more than once, so that it is told from such a one, and
+// one COMMIT too many does not end it. (By itself, BEGIN counts once or twice in this mode, depending on the server.)
+constexpr std::string_view begin_shared =
+    "SET IMPLICIT_TRANSACTIONS ON; BEGIN TRANSACTION; WHILE @@TRANCOUNT < 3 BEGIN TRANSACTION";
+constexpr std::string_view roll_back_shared = "SET IMPLICIT_TRANSACTIONS OFF; IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION";
+constexpr std::string_view commit_shared = "SET IMPLICIT_TRANSACTIONS OFF; WHILE @@TRANCOUNT > 0 COMMIT TRANSACTION";
+
+bool shared_transaction_is_open(Session& session) {
+  const Result row =
+      session.run("SELECT CASE WHEN @@TRANCOUNT = 3 AND XACT_STATE() = 1 THEN 1 ELSE 0 END", "transaction");
+  return row.integer(0, 0) == 1;
+}
+
+Transaction::Transaction(Session& session, Kind kind) : session_(session), kind_(kind) {
+  session_.run(kind_ == Kind::shared ? begin_shared : "BEGIN TRANSACTION", "begin");
   session_.in_transaction_ = true;
 }
 
@@ -264,7 +278,7 @@ Transaction::~Transaction() {
   if (session_.in_doubt_) return;
   session_.in_transaction_ = false;
   try {
-    session_.run("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION", "roll back");
+    session_.run(kind_ == Kind::shared ? roll_back_shared : "IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION", "roll back");
   } catch (const std::exception&) {
     session_.in_doubt_ = true;
   }
@@ -273,7 +287,7 @@ Transaction::~Transaction() {
 void Transaction::commit() {
   open_ = false;
   session_.in_transaction_ = false;
-  session_.run("COMMIT TRANSACTION", "commit", Outcome::unknown);
+  session_.run(kind_ == Kind::shared ? commit_shared : "COMMIT TRANSACTION", "commit", Outcome::unknown);
 }
 
 }  // namespace stele::mssql

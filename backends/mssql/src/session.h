@@ -105,6 +105,9 @@ class Session {
   std::size_t bytes_per_row_ = 0;
 };
 
+/// Whether the connection's shared transaction is still the one that was begun: nobody ended it, and no error did.
+bool shared_transaction_is_open(Session& session);
+
 using SessionPool = soci_backend::LeasePool<Session>;
 
 /// How long a session waits for each lock, until this object is gone; then as usual again. Outside of transactions.
@@ -125,9 +128,15 @@ class LockTimeout {
 
 /// A transaction that is rolled back unless commit() was reached. After an error of a statement inside it, nothing but
 /// its destruction may follow: the server has rolled it back already, and would commit a further statement by itself.
+/// In a shared one, nothing is committed by itself: whatever follows an error is rolled back, too.
 class Transaction {
  public:
-  explicit Transaction(Session& session);
+  enum class Kind : std::uint8_t {
+    own,     ///< Of Stele's own statements.
+    shared,  ///< Others execute statements in it, too, on the SOCI session.
+  };
+
+  explicit Transaction(Session& session, Kind kind = Kind::own);
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
   ~Transaction();
@@ -137,6 +146,7 @@ class Transaction {
 
  private:
   Session& session_;
+  const Kind kind_;
   bool open_ = true;
 };
 

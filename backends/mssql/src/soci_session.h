@@ -3,16 +3,21 @@
 
 #include <memory>
 
+#include "errors.h"
 #include "settings.h"
 
 namespace soci {
+class odbc_soci_error;
 class session;
-}
+}  // namespace soci
 
 namespace stele::mssql {
 
-/// It opens the connection and closes it. SOCI's own statements must not be used: they bind texts as VARCHAR, cut what
-/// they read, and miss the errors of later results.
+/// What ODBC said, without the connection string.
+Diagnostic diagnostic_of(const soci::odbc_soci_error& error);
+
+/// It opens the connection and closes it. Stele's own statements do without SOCI's, which are for handlers of read
+/// models: they cut what they read, and miss the errors of later results.
 class SociSession {
  public:
   /// Connects. Throws cannot_connect.

@@ -104,15 +104,14 @@ void check_commands(Session& session, Findings& findings) {
       });
 }
 
-/// The last column is the row's number, and before it come the texts, and then the bytes of each.
-void check_texts(Session& session, Findings& findings, std::string_view sql, std::string_view what) {
+/// The last column says which row it is, and before it come the texts, and then the bytes of each.
+void check_texts(Session& session, Findings& findings, std::string_view sql) {
   session.for_each_row(sql, {}, [&](const Result& row) {
     const int keys = row.columns() / 2;
     for (int i = 0; i < keys; ++i) {
       const bool none = row.is_null(0, i) || row.is_null(0, keys + i);
       if (none ? row.is_null(0, i) == row.is_null(0, keys + i) : row.text(0, i) == row.bytes(0, keys + i)) continue;
-      findings.add(texts_of_keys.guarantee, std::string(what) + std::to_string(row.integer(0, 2 * keys)),
-                   texts_of_keys.fault);
+      findings.add(texts_of_keys.guarantee, std::string(row.text(0, 2 * keys)), texts_of_keys.fault);
       break;
     }
     return !findings.full();
@@ -122,14 +121,19 @@ void check_texts(Session& session, Findings& findings, std::string_view sql, std
 void check_keys(Session& session, Findings& findings) {
   findings.note(std::string(texts_of_keys.holds) + " (" + std::string(texts_of_keys.guarantee) + ")");
   check_texts(session, findings,
-              "SELECT tenant_id, stream_type, stream_id, tenant_key, type_key, stream_key, stream_no "
-              "FROM $(schema).streams",
-              "stream ");
+              "SELECT tenant_id, stream_type, stream_id, tenant_key, type_key, stream_key, "
+              "N'stream ' + CAST(stream_no AS NVARCHAR(20)) FROM $(schema).streams");
   check_texts(
       session, findings,
       "SELECT tenant_id, source, request_id, stream_type, stream_id, tenant_key, source_key, request_key, type_key, "
-      "stream_key, command_no FROM $(schema).commands",
-      "command ");
+      "stream_key, N'command ' + CAST(command_no AS NVARCHAR(20)) FROM $(schema).commands");
+  for (const char* table : {"projections", "projection_offsets", "projection_members", "dead_letters"}) {
+    check_texts(session, findings,
+                "SELECT projection_name, tenant_id, projection_key, tenant_key, N'projection ' + projection_name FROM "
+                "$(schema)." +
+                    std::string(table));
+  }
+  check_texts(session, findings, "SELECT member, member_key, N'member ' + member FROM $(schema).projection_members");
 }
 
 }  // namespace

@@ -8,7 +8,10 @@
 #include "listener.h"
 #include "log_query.h"
 #include "migrate.h"
+#include "projections.h"
 #include "read.h"
+#include "read_model.h"
+#include "snapshots.h"
 #include "stele_soci/append_groups.h"
 #include "stele_soci/reading.h"
 #include "streams.h"
@@ -153,6 +156,96 @@ void PostgresDriver::grant_roles(const driver::RoleNames& names) {
   session->execute(
       "SELECT grant_roles($1, $2, $3)",
       Parameters().add(Type::text, names.reader).add(Type::text, names.writer).add(Type::text, names.admin));
+}
+
+AppendAnswer PostgresDriver::append_with_hook(const PreparedAppend& append, const driver::AppendHook& hook) {
+  AppendAnswer answer =
+      postgres::append_with_hook(sessions_, append, hook, steady_clock::now() + settings_.busy_timeout);
+  if (wrote_events(answer)) notifier_.appended();
+  return answer;
+}
+
+Position PostgresDriver::settled_position() {
+  return reading([](Session& session) { return postgres::settled_position(session); });
+}
+
+bool PostgresDriver::save_snapshot(const Snapshot& snapshot) {
+  return reading([&](Session& session) { return postgres::save_snapshot(session, snapshot); });
+}
+
+std::optional<Snapshot> PostgresDriver::find_snapshot(const StreamKey& stream, Version at_or_below,
+                                                      std::optional<std::int32_t> schema_version) {
+  return reading(
+      [&](Session& session) { return postgres::find_snapshot(session, stream, at_or_below, schema_version); });
+}
+
+std::vector<SnapshotInfo> PostgresDriver::list_snapshots(const SnapshotListOptions& options) {
+  return reading([&](Session& session) { return postgres::list_snapshots(session, options); });
+}
+
+std::int64_t PostgresDriver::delete_snapshots(const SnapshotDeletion& which) {
+  return reading([&](Session& session) { return postgres::delete_snapshots(session, which); });
+}
+
+driver::ProjectionState PostgresDriver::open_projection(const driver::ProjectionKey& key, std::int32_t parts,
+                                                        Position start) {
+  return reading([&](Session& session) { return postgres::open_projection(session, key, parts, start); });
+}
+
+std::optional<driver::ProjectionState> PostgresDriver::find_projection(const driver::ProjectionKey& key) {
+  return reading([&](Session& session) { return postgres::find_projection(session, key); });
+}
+
+std::vector<driver::ProjectionState> PostgresDriver::list_projections() {
+  return reading([](Session& session) { return postgres::list_projections(session); });
+}
+
+std::int32_t PostgresDriver::add_generation(const driver::ProjectionKey& key) {
+  return reading([&](Session& session) { return postgres::add_generation(session, key); });
+}
+
+void PostgresDriver::remove_generation(const driver::ProjectionKey& key, std::int32_t generation) {
+  reading([&](Session& session) { postgres::remove_generation(session, key, generation); });
+}
+
+void PostgresDriver::remove_projection(const driver::ProjectionKey& key) {
+  reading([&](Session& session) { postgres::remove_projection(session, key); });
+}
+
+std::optional<driver::Lease> PostgresDriver::acquire_lease(const driver::PartKey& key, const std::string& holder,
+                                                           std::chrono::milliseconds time) {
+  return reading([&](Session& session) { return postgres::acquire_lease(session, key, holder, time); });
+}
+
+bool PostgresDriver::renew_lease(const driver::Lease& lease, std::chrono::milliseconds time) {
+  return reading([&](Session& session) { return postgres::renew_lease(session, lease, time); });
+}
+
+void PostgresDriver::release_lease(const driver::Lease& lease) {
+  reading([&](Session& session) { postgres::release_lease(session, lease); });
+}
+
+std::int32_t PostgresDriver::announce_member(const driver::ProjectionKey& key, const std::string& member,
+                                             std::chrono::milliseconds time) {
+  return reading([&](Session& session) { return postgres::announce_member(session, key, member, time); });
+}
+
+std::vector<driver::DeadLetter> PostgresDriver::list_dead_letters(const driver::ProjectionKey& key, std::size_t limit) {
+  return reading([&](Session& session) { return postgres::list_dead_letters(session, key, limit); });
+}
+
+bool PostgresDriver::remove_dead_letter(const driver::PartKey& key, Position position) {
+  return reading([&](Session& session) { return postgres::remove_dead_letter(session, key, position); });
+}
+
+std::unique_ptr<driver::ReadModelTransaction> PostgresDriver::begin_read_model() {
+  for (bool again = true;; again = false) {
+    try {
+      return std::make_unique<OwnReadModel>(lease());
+    } catch (const Error& error) {  // A connection of the pool may have been lost long ago.
+      if (error.code() != ErrorCode::cannot_connect || !again) throw;
+    }
+  }
 }
 
 std::span<const driver::Migration> PostgresDriver::migrations() const noexcept {

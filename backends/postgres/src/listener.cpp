@@ -19,7 +19,7 @@ constexpr std::chrono::seconds between_tries{1};
 
 }  // namespace
 
-void Listener::wait(milliseconds timeout) noexcept {
+bool Listener::wait(milliseconds timeout) noexcept {
   const auto deadline = steady_clock::now() + timeout;
   auto now = steady_clock::now();
   do {  // Once at least: a wait of no time takes what is there.
@@ -28,9 +28,9 @@ void Listener::wait(milliseconds timeout) noexcept {
         std::this_thread::sleep_until(std::min(deadline, next_try_));
       } else if (session_ == nullptr) {
         // What was sent while nobody listened is lost, so a new connection counts as a notification.
-        if (connect()) return;
+        if (connect()) return true;
       } else {
-        if (take_notifications()) return;
+        if (take_notifications()) return true;
         const auto left = std::max<std::int64_t>(duration_cast<milliseconds>(deadline - now).count() + 1, 0);
         pollfd socket{PQsocket(session_->handle()), POLLIN, 0};
         ::poll(&socket, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000)));
@@ -41,6 +41,7 @@ void Listener::wait(milliseconds timeout) noexcept {
     }
     now = steady_clock::now();
   } while (now < deadline);
+  return false;
 }
 
 bool Listener::connect() {

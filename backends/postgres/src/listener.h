@@ -13,7 +13,7 @@ class Listener final : public driver::AppendListener {
  public:
   explicit Listener(const Settings& settings) : settings_(settings) {}
 
-  void wait(std::chrono::milliseconds timeout) noexcept override;
+  bool wait(std::chrono::milliseconds timeout) noexcept override;
 
  private:
   bool connect();

@@ -2,12 +2,16 @@
 
 #include <sqlite3.h>
 
+#include "append.h"
 #include "commands.h"
 #include "errors.h"
 #include "log_query.h"
 #include "migrate.h"
+#include "projections.h"
 #include "read.h"
+#include "snapshots.h"
 #include "stele/migrate.h"
+#include "stele_soci/written_events.h"
 #include "streams.h"
 #include "verify.h"
 
@@ -16,9 +20,17 @@ namespace stele::sqlite {
 using std::chrono::steady_clock;
 
 SessionPool::Lease SqliteDriver::lease_reader() {
-  SessionPool& pool = settings_.in_memory() ? writers_ : readers_;
-  SessionPool::Lease session = pool.lease(steady_clock::now() + settings_.busy_timeout);
+  if (settings_.in_memory()) return lease_writer();
+  SessionPool::Lease session = readers_.lease(steady_clock::now() + settings_.busy_timeout);
   session->restart_deadline();
+  return session;
+}
+
+SessionPool::Lease SqliteDriver::lease_writer() {
+  handler_thread_.refuse_inside_handler();
+  const auto deadline = steady_clock::now() + settings_.busy_timeout;
+  SessionPool::Lease session = writers_.lease(deadline);
+  session->wait_until(deadline);
   return session;
 }
 
@@ -40,13 +52,23 @@ auto SqliteDriver::in_read_transaction(Read read) {
   }
 }
 
+template <class Write>
+auto SqliteDriver::in_write_transaction(Write write) {
+  const SessionPool::Lease session = lease_writer();
+  Transaction transaction(*session, Transaction::Kind::write);
+  auto result = write(*session);
+  transaction.commit();
+  return result;
+}
+
 SqliteDriver::SqliteDriver(Settings settings)
     : settings_(std::move(settings)),
       writers_(backend_name, {.max_sessions = 1},
                [this] { return std::make_unique<Session>(settings_, Role::writer); }),
       readers_(backend_name, {.max_sessions = settings_.readers},
                [this] { return std::make_unique<Session>(settings_, Role::reader); }),
-      group_commit_(writers_, settings_.busy_timeout) {
+      group_commit_(writers_, settings_.busy_timeout),
+      watcher_(settings_) {
   in_read_transaction([](Session&) { return 0; });
 }
 
@@ -55,7 +77,28 @@ std::string_view SqliteDriver::name() const noexcept {
 }
 
 std::vector<driver::AppendAnswer> SqliteDriver::append(std::span<const driver::PreparedAppend> appends) {
+  handler_thread_.refuse_inside_handler();
   return group_commit_.append(appends);
+}
+
+driver::AppendAnswer SqliteDriver::append_with_hook(const driver::PreparedAppend& append,
+                                                    const driver::AppendHook& hook) {
+  const SessionPool::Lease session = lease_writer();
+  Transaction transaction(*session, Transaction::Kind::write);
+  LogEnd log_end(*session);
+  driver::AppendAnswer answer{append_in_transaction(*session, log_end, append), std::nullopt};
+  if (answer.result.status != AppendStatus::appended) return answer;
+  const std::vector<RecordedEvent> events = soci_backend::written_events(
+      answer.result, [&](const auto& request, auto& page) { sqlite::read_stream(*session, request, page); });
+  if (!events.empty()) {
+    const InHandler in_handler(handler_thread_);
+    ReadModel read_model(*session);
+    hook(read_model, events);
+    read_model.require_open();
+    session->reset_statements();
+  }
+  transaction.commit();
+  return answer;
 }
 
 void SqliteDriver::read_stream(const driver::StreamPageRequest& request, driver::EventPage& page) {
@@ -109,6 +152,111 @@ void SqliteDriver::verify_storage(const VerifyOptions& options, VerifyReport& re
     sqlite::verify_storage(session, options, report);
     return 0;
   });
+}
+
+std::unique_ptr<driver::AppendListener> SqliteDriver::listen() {
+  if (settings_.in_memory()) return Driver::listen();  // No other process has it.
+  return watcher_.listen();
+}
+
+Position SqliteDriver::settled_position() {
+  // One writer at a time: what a reader sees is all that there is going to be.
+  return in_read_transaction([](Session& session) {
+    const Use query = session.use("SELECT global_position FROM events ORDER BY global_position DESC LIMIT 1");
+    return Position(query->step() ? query->int64(0) : 0);
+  });
+}
+
+bool SqliteDriver::save_snapshot(const Snapshot& snapshot) {
+  return in_write_transaction([&](Session& session) { return sqlite::save_snapshot(session, snapshot); });
+}
+
+std::optional<Snapshot> SqliteDriver::find_snapshot(const StreamKey& stream, Version at_or_below,
+                                                    std::optional<std::int32_t> schema_version) {
+  return in_read_transaction(
+      [&](Session& session) { return sqlite::find_snapshot(session, stream, at_or_below, schema_version); });
+}
+
+std::vector<SnapshotInfo> SqliteDriver::list_snapshots(const SnapshotListOptions& options) {
+  return in_read_transaction([&](Session& session) { return sqlite::list_snapshots(session, options); });
+}
+
+std::int64_t SqliteDriver::delete_snapshots(const SnapshotDeletion& which) {
+  return in_write_transaction([&](Session& session) { return sqlite::delete_snapshots(session, which); });
+}
+
+driver::ProjectionState SqliteDriver::open_projection(const driver::ProjectionKey& key, std::int32_t parts,
+                                                      Position start) {
+  std::optional<driver::ProjectionState> state = find_projection(key);
+  if (!state) {
+    state = in_write_transaction([&](Session& session) { return sqlite::open_projection(session, key, parts, start); });
+  }
+  if (state->parts != parts) {
+    throw make_error(ErrorCode::invalid_argument,
+                     "projection '" + key.name + "' has " + std::to_string(state->parts) + " parts");
+  }
+  return std::move(*state);
+}
+
+std::optional<driver::ProjectionState> SqliteDriver::find_projection(const driver::ProjectionKey& key) {
+  return in_read_transaction([&](Session& session) { return sqlite::find_projection(session, key); });
+}
+
+std::vector<driver::ProjectionState> SqliteDriver::list_projections() {
+  return in_read_transaction([](Session& session) { return sqlite::list_projections(session); });
+}
+
+std::int32_t SqliteDriver::add_generation(const driver::ProjectionKey& key) {
+  return in_write_transaction([&](Session& session) { return sqlite::add_generation(session, key); });
+}
+
+void SqliteDriver::remove_generation(const driver::ProjectionKey& key, std::int32_t generation) {
+  in_write_transaction([&](Session& session) {
+    sqlite::remove_generation(session, key, generation);
+    return 0;
+  });
+}
+
+void SqliteDriver::remove_projection(const driver::ProjectionKey& key) {
+  in_write_transaction([&](Session& session) {
+    sqlite::remove_projection(session, key);
+    return 0;
+  });
+}
+
+std::optional<driver::Lease> SqliteDriver::acquire_lease(const driver::PartKey& key, const std::string& holder,
+                                                         std::chrono::milliseconds time) {
+  // Who waits for a lease asks often: that must not hold writers up.
+  if (!in_read_transaction([&](Session& session) { return is_lease_free(session, key, holder); })) return std::nullopt;
+  return in_write_transaction([&](Session& session) { return sqlite::acquire_lease(session, key, holder, time); });
+}
+
+bool SqliteDriver::renew_lease(const driver::Lease& lease, std::chrono::milliseconds time) {
+  return in_write_transaction([&](Session& session) { return sqlite::renew_lease(session, lease, time); });
+}
+
+void SqliteDriver::release_lease(const driver::Lease& lease) {
+  in_write_transaction([&](Session& session) {
+    sqlite::release_lease(session, lease);
+    return 0;
+  });
+}
+
+std::int32_t SqliteDriver::announce_member(const driver::ProjectionKey& key, const std::string& member,
+                                           std::chrono::milliseconds time) {
+  return in_write_transaction([&](Session& session) { return sqlite::announce_member(session, key, member, time); });
+}
+
+std::vector<driver::DeadLetter> SqliteDriver::list_dead_letters(const driver::ProjectionKey& key, std::size_t limit) {
+  return in_read_transaction([&](Session& session) { return sqlite::list_dead_letters(session, key, limit); });
+}
+
+bool SqliteDriver::remove_dead_letter(const driver::PartKey& key, Position position) {
+  return in_write_transaction([&](Session& session) { return sqlite::remove_dead_letter(session, key, position); });
+}
+
+std::unique_ptr<driver::ReadModelTransaction> SqliteDriver::begin_read_model() {
+  return std::make_unique<OwnReadModel>(lease_writer(), handler_thread_);
 }
 
 std::span<const driver::Migration> SqliteDriver::migrations() const noexcept {

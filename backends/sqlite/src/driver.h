@@ -2,9 +2,11 @@
 #pragma once
 
 #include "group_commit.h"
+#include "read_model.h"
 #include "session.h"
 #include "settings.h"
 #include "stele/driver/driver.h"
+#include "watcher.h"
 
 namespace stele::sqlite {
 
@@ -29,6 +31,31 @@ class SqliteDriver final : public driver::Driver, public driver::MigrationStore 
   std::vector<std::string> list_tenants() override;
   void verify_storage(const VerifyOptions& options, VerifyReport& report) override;
   driver::MigrationStore* migrations() noexcept override { return this; }
+  std::unique_ptr<driver::AppendListener> listen() override;
+
+  driver::AppendAnswer append_with_hook(const driver::PreparedAppend& append, const driver::AppendHook& hook) override;
+  Position settled_position() override;
+  bool save_snapshot(const Snapshot& snapshot) override;
+  std::optional<Snapshot> find_snapshot(const StreamKey& stream, Version at_or_below,
+                                        std::optional<std::int32_t> schema_version) override;
+  std::vector<SnapshotInfo> list_snapshots(const SnapshotListOptions& options) override;
+  std::int64_t delete_snapshots(const SnapshotDeletion& which) override;
+  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts,
+                                          Position start) override;
+  std::optional<driver::ProjectionState> find_projection(const driver::ProjectionKey& key) override;
+  std::vector<driver::ProjectionState> list_projections() override;
+  std::int32_t add_generation(const driver::ProjectionKey& key) override;
+  void remove_generation(const driver::ProjectionKey& key, std::int32_t generation) override;
+  void remove_projection(const driver::ProjectionKey& key) override;
+  std::optional<driver::Lease> acquire_lease(const driver::PartKey& key, const std::string& holder,
+                                             std::chrono::milliseconds time) override;
+  bool renew_lease(const driver::Lease& lease, std::chrono::milliseconds time) override;
+  void release_lease(const driver::Lease& lease) override;
+  std::int32_t announce_member(const driver::ProjectionKey& key, const std::string& member,
+                               std::chrono::milliseconds time) override;
+  std::vector<driver::DeadLetter> list_dead_letters(const driver::ProjectionKey& key, std::size_t limit) override;
+  bool remove_dead_letter(const driver::PartKey& key, Position position) override;
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override;
 
   std::span<const driver::Migration> migrations() const noexcept override;
   std::vector<driver::MigrationRecord> history() override;
@@ -37,13 +64,18 @@ class SqliteDriver final : public driver::Driver, public driver::MigrationStore 
 
  private:
   SessionPool::Lease lease_reader();
+  SessionPool::Lease lease_writer();
   template <class Read>
   auto in_read_transaction(Read read);
+  template <class Write>
+  auto in_write_transaction(Write write);
 
   const Settings settings_;
   SessionPool writers_;
   SessionPool readers_;
   GroupCommit group_commit_;
+  HandlerThread handler_thread_;
+  Watcher watcher_;
 };
 
 }  // namespace stele::sqlite

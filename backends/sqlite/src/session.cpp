@@ -61,7 +61,8 @@ Session::Session(const Settings& settings, Role role)
       busy_timeout_(settings.busy_timeout),
       deadline_(steady_clock::now() + settings.busy_timeout),
       connection_(checked_uri(settings)),
-      names_(*this) {
+      names_(*this),
+      synchronous_(settings.synchronous) {
   sqlite3* db = handle();
   sqlite3_extended_result_codes(db, 1);
   sqlite3_busy_handler(db, &Session::wait_for_lock, this);
@@ -111,7 +112,14 @@ Use Session::use(std::string_view sql) {
 
 bool Session::usable() const noexcept {
   // Without its one session a database in memory is gone.
-  return in_memory_ || sqlite3_get_autocommit(handle()) != 0;
+  return in_memory_ || (sqlite3_get_autocommit(handle()) != 0 && !damaged_);
+}
+
+void Session::reset_statements() noexcept {
+  for (sqlite3_stmt* statement = sqlite3_next_stmt(handle(), nullptr); statement != nullptr;
+       statement = sqlite3_next_stmt(handle(), statement)) {
+    if (sqlite3_stmt_busy(statement) != 0) sqlite3_reset(statement);
+  }
 }
 
 void Session::notice_schema_change() {
@@ -121,6 +129,19 @@ void Session::notice_schema_change() {
   if (version == schema_version_) return;
   schema_version_ = version;
   names_.forget();
+}
+
+RelaxedDurability::RelaxedDurability(Session& session) : session_(session), needed_(!session.in_memory_) {
+  // Not as a statement that is kept: this one acts when it is prepared.
+  if (needed_) execute(session_.handle(), "PRAGMA synchronous = NORMAL");
+}
+
+RelaxedDurability::~RelaxedDurability() {
+  if (!needed_) return;
+  const std::string restore = "PRAGMA synchronous = " + session_.synchronous_;
+  if (sqlite3_exec(session_.handle(), restore.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
+    session_.damaged_ = true;  // Its pool drops it: an append through it could be lost.
+  }
 }
 
 Transaction::Transaction(Session& session, Kind kind) : session_(session), kind_(kind) {

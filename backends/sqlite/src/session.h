@@ -37,10 +37,14 @@ class Session {
   /// False when a transaction could not be ended: the session must not be lent again.
   bool usable() const noexcept;
 
+  /// Ends whatever query a handler left in the middle. None of this backend's own may be.
+  void reset_statements() noexcept;
+
   /// Drops caches if somebody migrated the database since the last call. Inside a transaction.
   void notice_schema_change();
 
  private:
+  friend class RelaxedDurability;
   static int wait_for_lock(void* session, int tries);
   void switch_to_wal();
 
@@ -55,6 +59,22 @@ class Session {
   std::unordered_map<std::string, Statement, TextHash, std::equal_to<>> statements_;
   Names names_;
   std::int64_t schema_version_ = -1;
+  const std::string synchronous_;
+  bool damaged_ = false;  // Its settings are no longer as they were made.
+};
+
+/// While it lives, commits do not wait for the disk. For what can be made again from the log: a crash of the machine
+/// may take such a commit back, and never one before it without it. Outside of transactions.
+class RelaxedDurability {
+ public:
+  explicit RelaxedDurability(Session& session);
+  RelaxedDurability(const RelaxedDurability&) = delete;
+  RelaxedDurability& operator=(const RelaxedDurability&) = delete;
+  ~RelaxedDurability();
+
+ private:
+  Session& session_;
+  const bool needed_;
 };
 
 /// A transaction that is rolled back unless commit() was reached.

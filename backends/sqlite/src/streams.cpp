@@ -4,9 +4,8 @@
 #include <map>
 
 namespace stele::sqlite {
-namespace {
 
-/// The types of a tenant's streams, by name. Jumps along the index from type to type instead of reading all streams.
+// Jumps along the index from type to type instead of reading all streams.
 std::map<std::string, std::int64_t> stream_types(Session& session, std::int64_t tenant_no) {
   std::map<std::string, std::int64_t> types;
   std::int64_t type_no = 0;
@@ -23,6 +22,8 @@ std::map<std::string, std::int64_t> stream_types(Session& session, std::int64_t 
     types.emplace(session.names().name(type_no), type_no);
   }
 }
+
+namespace {
 
 /// The first text behind all that begin with the prefix, byte for byte. No byte of UTF-8 is 0xFF, so the last can be
 /// raised.

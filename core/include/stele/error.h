@@ -34,6 +34,8 @@ enum class ErrorCode : std::uint8_t {
   unsupported = 19,           ///< This backend does not offer the operation.
   closed = 20,                ///< The store was closed.
   internal = 21,              ///< A broken invariant inside Stele: a bug, please report.
+  upcast_failed = 22,         ///< The application's upcaster threw, or returned what it had not announced.
+  handler_failed = 23,        ///< The application's handler or publisher threw something that is no stele::Error.
 };
 
 /// The code's name as it appears in messages, JSON output and documentation, for example "invalid_argument".

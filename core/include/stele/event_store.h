@@ -11,9 +11,16 @@
 #include "stele/error.h"
 #include "stele/read.h"
 #include "stele/registry.h"
+#include "stele/snapshot.h"
+#include "stele/upcaster.h"
 #include "stele/verify.h"
 
 namespace stele {
+
+namespace detail {
+class AppendSignal;
+}
+class Projection;
 
 struct OpenOptions {
   bool migrate = false;  ///< Bring the schema up to date while opening, creating the database when it is missing.
@@ -89,17 +96,52 @@ class STELE_API EventStore final {
   /// Counts everything: takes time in a large store.
   StoreStats stats();
 
+  /// Everything up to here that is ever going to be in the log is there (G7): where a subscription from now on begins.
+  Position log_end();
+
+  // --- What readers of old events get. Set before other threads use the store.
+
+  /// From now on read_stream, read_log, subscriptions and projections give events as these make them; find_event,
+  /// verify and reads with `as_stored` do not. A limit counts what is given; a filter by event type means today's type.
+  void use_upcasters(std::shared_ptr<const Upcasters> upcasters);
+  /// Null: none are in use.
+  const std::shared_ptr<const Upcasters>& upcasters() const noexcept;
+
+  /// From now on each append applies it to its events, inside its own transaction: who reads the read model after
+  /// append returned finds them in it. Its filter holds. What it throws rolls the append back and is thrown by append.
+  /// Appends take longer, share no commit, and hold back readers of the log while apply() runs. To fill it with what
+  /// was appended before, run_projection() before any append; then never run it otherwise. Throws unsupported where the
+  /// backend cannot.
+  void use_inline_projection(std::shared_ptr<Projection> projection);
+
+  // --- Snapshots. None of them is needed for anything; see snapshot.h.
+
+  /// Keeps it in place of one of the same stream and version. Returns false, having done nothing, when the stream is
+  /// not at that version.
+  bool save_snapshot(const Snapshot& snapshot);
+  /// The latest one at or below `at` (and never above the stream's version), of this schema version if given.
+  std::optional<Snapshot> find_snapshot(const StreamKey& stream, std::optional<Version> at = {},
+                                        std::optional<std::int32_t> schema_version = {});
+  /// By stream, the highest version first.
+  std::vector<SnapshotInfo> list_snapshots(const SnapshotListOptions& options = {});
+  /// Returns how many were deleted.
+  std::int64_t delete_snapshots(const SnapshotDeletion& which);
+
   /// Checks the invariants behind G2, G4, G5, G7–G11 over the whole store, and the database's own integrity. Reads
   /// only.
   VerifyReport verify(const VerifyOptions& options = {});
 
   // --- Life
 
-  /// Waits for nothing: no call may be under way. Idempotent. Later calls throw closed.
+  /// Waits for nothing: no call may be under way, and no subscription, relay or runner. Idempotent. Later calls throw
+  /// closed.
   void close() noexcept;
 
   /// The driver, for those who know which one it is.
   driver::Driver& driver();
+
+  /// Tells this store's subscriptions of appends. Internal.
+  detail::AppendSignal& append_signal();
 
  private:
   struct State;

@@ -1,6 +1,7 @@
 // Everything an application needs, except the backends' own headers.
 #pragma once
 
+#include "stele/aggregate.h"
 #include "stele/append.h"
 #include "stele/error.h"
 #include "stele/event.h"
@@ -9,10 +10,15 @@
 #include "stele/json.h"
 #include "stele/limits.h"
 #include "stele/migrate.h"
+#include "stele/projection.h"
 #include "stele/read.h"
 #include "stele/registry.h"
+#include "stele/relay.h"
+#include "stele/snapshot.h"
+#include "stele/subscription.h"
 #include "stele/timestamp.h"
 #include "stele/types.h"
+#include "stele/upcaster.h"
 #include "stele/url.h"
 #include "stele/uuid.h"
 #include "stele/verify.h"

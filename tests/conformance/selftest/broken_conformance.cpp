@@ -25,13 +25,15 @@ class BrokenHarness final : public Harness {
     }
     return share(driver_);
   }
-  std::set<Capability> capabilities() const override { return {Capability::positions}; }
+  std::set<Capability> capabilities() const override { return {Capability::positions, Capability::read_models}; }
   std::string url() const override { return "memory: as " + broken_.name; }
   void skip_positions_to(stele::Position position) override { skipped_to_ = position; }
+  Counters& counters() override { return *counters_; }
 
  private:
   const BrokenDriver& broken_;
   stele::Position skipped_to_;
+  const std::unique_ptr<Counters> counters_ = counters_in_memory();
   std::shared_ptr<Driver> driver_;
 };
 

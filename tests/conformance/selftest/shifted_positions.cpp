@@ -30,6 +30,24 @@ std::vector<driver::AppendAnswer> ShiftedPositions::append(std::span<const drive
   return answers;
 }
 
+driver::AppendAnswer ShiftedPositions::append_with_hook(const driver::PreparedAppend& append,
+                                                        const driver::AppendHook& hook) {
+  driver::AppendAnswer answer = inner().append_with_hook(
+      append, [&](driver::ReadModelTransaction& transaction, std::span<const RecordedEvent> events) {
+        std::vector<RecordedEvent> shifted(events.begin(), events.end());
+        for (RecordedEvent& event : shifted) shift(event.position);
+        hook(transaction, shifted);
+      });
+  shift(answer.result.streams);
+  return answer;
+}
+
+Position ShiftedPositions::settled_position() {
+  Position position = inner().settled_position();
+  shift(position);
+  return position;
+}
+
 void ShiftedPositions::read_stream(const driver::StreamPageRequest& request, driver::EventPage& page) {
   inner().read_stream(request, page);
   shift(page);

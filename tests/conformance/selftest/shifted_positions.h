@@ -19,6 +19,8 @@ class ShiftedPositions final : public ForwardingDriver {
   std::optional<CommandRecord> find_command(const Uuid& command_id) override;
   std::vector<CommandRecord> list_commands(const StreamKey& stream, std::size_t limit) override;
   StoreStats stats() override;
+  driver::AppendAnswer append_with_hook(const driver::PreparedAppend& append, const driver::AppendHook& hook) override;
+  Position settled_position() override;
 
  private:
   void shift(Position& position) const;

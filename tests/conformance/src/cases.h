@@ -20,6 +20,8 @@ struct Case {
       : guarantee(guarantee_), name(name_), needs(needs_), body(body_) {}
 };
 
+inline constexpr Capability needs_read_models = Capability::read_models;
+
 std::span<const Case> append_cases();
 std::span<const Case> expected_version_cases();
 std::span<const Case> command_cases();
@@ -39,6 +41,12 @@ std::span<const Case> migration_cases();
 std::span<const Case> lifecycle_cases();
 std::span<const Case> verify_cases();
 std::span<const Case> driver_contract_cases();
+std::span<const Case> aggregate_cases();
+std::span<const Case> subscription_cases();
+std::span<const Case> upcaster_cases();
 std::span<const Case> model_cases();
+std::span<const Case> snapshot_cases();
+std::span<const Case> checkpoint_cases();
+std::span<const Case> projection_cases();
 
 }  // namespace stele::testing

@@ -39,7 +39,13 @@ constexpr Group groups[] = {
     {"lifecycle", lifecycle_cases},
     {"verify", verify_cases},
     {"driver_contract", driver_contract_cases},
+    {"aggregates", aggregate_cases},
+    {"subscriptions", subscription_cases},
+    {"upcasters", upcaster_cases},
     {"model", model_cases},
+    {"snapshots", snapshot_cases},
+    {"checkpoints", checkpoint_cases},
+    {"projections", projection_cases},
 };
 
 bool require_all() {

@@ -1,6 +1,9 @@
 #include "stele/testing/harness.h"
 
+#include <mutex>
 #include <stdexcept>
+
+#include "stele/testing/forwarding_driver.h"
 
 namespace stele::testing {
 namespace {
@@ -10,41 +13,28 @@ namespace {
                          " and does not offer it");
 }
 
-class SharedDriver final : public driver::Driver {
+class CountersInMemory final : public Counters {
  public:
-  explicit SharedDriver(std::shared_ptr<driver::Driver> driver) : driver_(std::move(driver)) {}
-
-  std::string_view name() const noexcept override { return driver_->name(); }
-  std::vector<driver::AppendAnswer> append(std::span<const driver::PreparedAppend> appends) override {
-    return driver_->append(appends);
+  void add(driver::ReadModelTransaction& transaction, const std::string& key, std::int64_t number) override {
+    transaction.on_commit([this, key, number] {
+      const std::lock_guard lock(mutex_);
+      numbers_[key] += number;
+    });
   }
-  void read_stream(const driver::StreamPageRequest& request, driver::EventPage& page) override {
-    driver_->read_stream(request, page);
+  void forget(driver::ReadModelTransaction& transaction, const std::string& prefix) override {
+    transaction.on_commit([this, prefix] {
+      const std::lock_guard lock(mutex_);
+      std::erase_if(numbers_, [&](const auto& entry) { return entry.first.starts_with(prefix); });
+    });
   }
-  void read_log(const driver::LogPageRequest& request, driver::EventPage& page) override {
-    driver_->read_log(request, page);
+  std::map<std::string, std::int64_t> read() override {
+    const std::lock_guard lock(mutex_);
+    return numbers_;
   }
-  std::optional<RecordedEvent> find_event(const Uuid& event_id) override { return driver_->find_event(event_id); }
-  std::optional<StreamInfo> stream_info(const StreamKey& stream) override { return driver_->stream_info(stream); }
-  std::vector<StreamInfo> list_streams(const StreamListOptions& options) override {
-    return driver_->list_streams(options);
-  }
-  std::optional<CommandRecord> find_command(const CommandKey& key) override { return driver_->find_command(key); }
-  std::optional<CommandRecord> find_command(const Uuid& command_id) override {
-    return driver_->find_command(command_id);
-  }
-  std::vector<CommandRecord> list_commands(const StreamKey& stream, std::size_t limit) override {
-    return driver_->list_commands(stream, limit);
-  }
-  StoreStats stats() override { return driver_->stats(); }
-  std::vector<std::string> list_tenants() override { return driver_->list_tenants(); }
-  void verify_storage(const VerifyOptions& options, VerifyReport& report) override {
-    driver_->verify_storage(options, report);
-  }
-  driver::MigrationStore* migrations() noexcept override { return driver_->migrations(); }
 
  private:
-  std::shared_ptr<driver::Driver> driver_;
+  std::mutex mutex_;
+  std::map<std::string, std::int64_t> numbers_;
 };
 
 }  // namespace
@@ -58,10 +48,12 @@ std::string_view to_string(Capability capability) noexcept {
     case Capability::migrations: return "migrations";
     case Capability::write_lock: return "write_lock";
     case Capability::positions: return "positions";
+    case Capability::read_models: return "read_models";
   }
   return "?";
 }
 
+Counters::~Counters() = default;
 Harness::~Harness() = default;
 std::string Harness::raw_sql(const std::string&) {
   not_offered(Capability::raw_sql);
@@ -81,9 +73,16 @@ void Harness::hold_write_lock(const std::function<void()>&) {
 void Harness::skip_positions_to(Position) {
   not_offered(Capability::positions);
 }
+Counters& Harness::counters() {
+  not_offered(Capability::read_models);
+}
+
+std::unique_ptr<Counters> counters_in_memory() {
+  return std::make_unique<CountersInMemory>();
+}
 
 std::unique_ptr<driver::Driver> share(std::shared_ptr<driver::Driver> driver) {
-  return std::make_unique<SharedDriver>(std::move(driver));
+  return std::make_unique<ForwardingDriver>(std::move(driver));
 }
 
 }  // namespace stele::testing

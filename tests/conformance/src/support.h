@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "cases.h"
@@ -111,5 +114,26 @@ int rounds(int rounds, int least = 1);
 
 /// STELE_SEED, or a new one each time.
 std::uint64_t seed();
+
+/// How long a case waits for what has to come. It fails afterwards: no case depends on how fast the machine is.
+constexpr std::chrono::milliseconds patience() {
+  return std::chrono::seconds(60);
+}
+
+/// Whether it does, while there is patience.
+template <class Condition>
+bool comes_true(Condition condition) {
+  const auto deadline = std::chrono::steady_clock::now() + patience();
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+/// What a handler or a hook throws.
+struct Refusal : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
 }  // namespace stele::testing

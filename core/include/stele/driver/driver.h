@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "stele/append.h"
+#include "stele/driver/read_side.h"
 #include "stele/error.h"
 #include "stele/read.h"
 #include "stele/verify.h"
@@ -132,16 +133,17 @@ class STELE_API AppendListener {
  public:
   virtual ~AppendListener();
 
-  /// Returns as soon as something may have been appended since the last call, or when the time is over. It may return
-  /// for nothing, and may miss an append: it shortens a reader's polling and never takes its place. Throws nothing.
-  virtual void wait(std::chrono::milliseconds timeout) noexcept = 0;
+  /// Returns true as soon as something may have been appended since the last call, also when it did not listen for a
+  /// while and begins again; false when the time is over. It may return for nothing, and may miss an append: it
+  /// shortens a reader's polling and never takes its place. Throws nothing.
+  virtual bool wait(std::chrono::milliseconds timeout) noexcept = 0;
 };
 
 /// Roles of the database that applications log in as, or are members of.
 struct RoleNames {
   std::string reader;  ///< May select.
-  std::string writer;  ///< May append, too. Never UPDATE or DELETE events, commands or streams.
-  std::string admin;   ///< May remove snapshots and projections' offsets, too.
+  std::string writer;  ///< May append, keep snapshots and run projections, too. Never UPDATE or DELETE the log.
+  std::string admin;   ///< The same, for who looks after the store.
 };
 
 /// A backend's connection to one database. Thread-safe: core calls it from any thread, several at once.
@@ -150,9 +152,9 @@ struct RoleNames {
 /// when the database is held by others until the deadline of the URL, io, disk_full, corrupt, cannot_connect or
 /// internal. A driver never reports not_applied unless that is certain. A const reference handed in is not kept after
 /// the call.
-class STELE_API Driver {
+class STELE_API Driver : public ReadSide {
  public:
-  virtual ~Driver();
+  ~Driver() override;
 
   /// "sqlite". Stable, lower case.
   virtual std::string_view name() const noexcept = 0;
@@ -175,6 +177,12 @@ class STELE_API Driver {
   /// Throws only when nothing can be said of any single one: all not_applied, or all unknown after a failed commit.
   /// Core then retries with event_id_given and command_id_given set, so that step 1 and 2 find what was committed.
   virtual std::vector<AppendAnswer> append(std::span<const PreparedAppend> appends) = 0;
+
+  /// One append with a hook in its transaction: called once, with the events of all its streams in the order of their
+  /// positions, if the answer is going to be `appended` and there are events. What the hook throws is thrown; nothing
+  /// was applied then. Errors are as of append(), and core treats an unknown outcome in the same way: then the hook is
+  /// called again only if nothing was committed. The default throws unsupported.
+  virtual AppendAnswer append_with_hook(const PreparedAppend& append, const AppendHook& hook);
 
   /// Fills the page (cleared by core) with the next matching events in the request's order. end is false when the page
   /// is full and another event might follow. Safe to repeat.

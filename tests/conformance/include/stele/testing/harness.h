@@ -1,7 +1,9 @@
 // What the conformance suite needs to know of a backend: how to make a fresh storage, and what can be done to it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -15,13 +17,14 @@ namespace stele::testing {
 /// What a harness can do besides opening its storage. Cases name capabilities, never databases; a case whose capability
 /// is missing is skipped, and the skip is counted and printed.
 enum class Capability : std::uint8_t {
-  none,        ///< Needed by most cases, and always there.
-  durable,     ///< What was acknowledged is there when every driver was closed and the storage is opened again.
-  raw_sql,     ///< raw_sql() and immutability_attacks().
-  corruption,  ///< corruptions().
-  migrations,  ///< open_unmigrated(), and drivers that have a MigrationStore.
-  write_lock,  ///< hold_write_lock().
-  positions,   ///< skip_positions_to().
+  none,         ///< Needed by most cases, and always there.
+  durable,      ///< What was acknowledged is there when every driver was closed and the storage is opened again.
+  raw_sql,      ///< raw_sql() and immutability_attacks().
+  corruption,   ///< corruptions().
+  migrations,   ///< open_unmigrated(), and drivers that have a MigrationStore.
+  write_lock,   ///< hold_write_lock().
+  positions,    ///< skip_positions_to().
+  read_models,  ///< counters(), and drivers that have the read side.
 };
 
 std::string_view to_string(Capability capability) noexcept;
@@ -31,6 +34,21 @@ struct RawScript {
   std::string name;  ///< What it does, in words: "UPDATE events".
   std::vector<std::string> statements;
 };
+
+/// The smallest read model: numbers by key, kept where the store is. Thread-safe.
+class Counters {
+ public:
+  virtual ~Counters();
+  /// Adds to a key's number (0 at first) when the transaction commits, and never otherwise.
+  virtual void add(driver::ReadModelTransaction& transaction, const std::string& key, std::int64_t number) = 0;
+  /// Forgets all keys that begin with this when the transaction commits, and never otherwise.
+  virtual void forget(driver::ReadModelTransaction& transaction, const std::string& prefix) = 0;
+  /// What is committed.
+  virtual std::map<std::string, std::int64_t> read() = 0;
+};
+
+/// Counters for drivers whose transactions have on_commit().
+std::unique_ptr<Counters> counters_in_memory();
 
 /// One storage, made fresh for each case and destroyed after it. The default of each optional function throws
 /// std::logic_error: overriding it and naming its capability belong together.
@@ -74,6 +92,9 @@ class Harness {
 
   /// Makes the next position higher than `position`. Called on an empty storage, before open().
   virtual void skip_positions_to(Position position);
+
+  /// A read model in this storage: the same at every call. The first call may write: not inside of a transaction.
+  virtual Counters& counters();
 };
 
 /// A driver that passes every call on to a shared one. For storages that live in memory: open() gives a handle to the

@@ -1,0 +1,57 @@
+#include "read_model.h"
+
+#include <sqlite3.h>
+
+#include "errors.h"
+#include "projections.h"
+
+namespace stele::sqlite {
+
+void HandlerThread::refuse_inside_handler() const {
+  if (id_.load() != std::this_thread::get_id()) return;
+  throw make_error(ErrorCode::invalid_argument,
+                   "a handler of a projection must not write to the store, nor append to it: it would wait for its own "
+                   "transaction");
+}
+
+Session& ReadModel::require_open() const {
+  if (session_ != nullptr && sqlite3_get_autocommit(session_->handle()) == 0) return *session_;
+  throw make_error(ErrorCode::invalid_argument,
+                   "the transaction of the read model was ended before its time: by its handler, or by an error that "
+                   "the handler did not pass on");
+}
+
+bool ReadModel::move_checkpoint(const driver::Lease& lease, Position to) {
+  return sqlite::move_checkpoint(require_open(), lease, to);
+}
+
+void ReadModel::add_dead_letter(const driver::DeadLetter& letter) {
+  sqlite::add_dead_letter(require_open(), letter);
+}
+
+bool ReadModel::activate(const driver::ProjectionKey& projection, std::int32_t from, std::int32_t generation) {
+  return sqlite::activate(require_open(), projection, from, generation);
+}
+
+void ReadModel::commit() {
+  throw make_error(ErrorCode::invalid_argument, "the append commits this transaction, not the one who is called in it");
+}
+
+OwnReadModel::Open::Open(SessionPool::Lease leased, HandlerThread& thread)
+    : session(std::move(leased)),
+      in_handler(thread),
+      relaxed(*session),
+      transaction(*session, Transaction::Kind::write) {}
+
+OwnReadModel::OwnReadModel(SessionPool::Lease session, HandlerThread& thread) : ReadModel(*session) {
+  open_.emplace(std::move(session), thread);
+}
+
+void OwnReadModel::commit() {
+  require_open().reset_statements();
+  open_->transaction.commit();
+  set_over();
+  open_.reset();
+}
+
+}  // namespace stele::sqlite

@@ -1,0 +1,78 @@
+// Transactions in which a handler writes its read model, and the checkpoint moves.
+#pragma once
+
+#include <atomic>
+#include <thread>
+
+#include "group_commit.h"
+#include "session.h"
+#include "stele/driver/read_side.h"
+
+namespace stele::sqlite {
+
+/// Which thread is inside a handler that has the writing session. When that thread asks for the session again it would
+/// wait for itself.
+class HandlerThread {
+ public:
+  /// Throws invalid_argument in a handler.
+  void refuse_inside_handler() const;
+
+ private:
+  friend class InHandler;
+  std::atomic<std::thread::id> id_;
+};
+
+/// This thread is inside a handler while it lives.
+class InHandler {
+ public:
+  explicit InHandler(HandlerThread& thread) noexcept : thread_(thread) { thread_.id_ = std::this_thread::get_id(); }
+  InHandler(const InHandler&) = delete;
+  InHandler& operator=(const InHandler&) = delete;
+  ~InHandler() { thread_.id_ = std::thread::id(); }
+
+ private:
+  HandlerThread& thread_;
+};
+
+/// What a handler may do inside of a transaction that somebody else ends.
+class ReadModel : public driver::ReadModelTransaction {
+ public:
+  explicit ReadModel(Session& session) noexcept : session_(&session) {}
+
+  void* soci_session() noexcept override { return session_ == nullptr ? nullptr : &session_->soci(); }
+  bool move_checkpoint(const driver::Lease& lease, Position to) override;
+  void add_dead_letter(const driver::DeadLetter& letter) override;
+  bool activate(const driver::ProjectionKey& projection, std::int32_t from, std::int32_t generation) override;
+  void commit() override;
+
+  /// Throws invalid_argument when the transaction was ended behind its owner's back.
+  Session& require_open() const;
+
+ protected:
+  void set_over() noexcept { session_ = nullptr; }
+
+ private:
+  Session* session_;  // Null when it is over.
+};
+
+/// A transaction of its own, on the session that writes, until it is over.
+class OwnReadModel final : public ReadModel {
+ public:
+  OwnReadModel(SessionPool::Lease session, HandlerThread& thread);
+
+  void commit() override;
+
+ private:
+  struct Open {
+    Open(SessionPool::Lease leased, HandlerThread& thread);
+    ~Open() { session->reset_statements(); }  // A query left in the middle would keep the session at what it saw.
+
+    SessionPool::Lease session;
+    const InHandler in_handler;
+    const RelaxedDurability relaxed;
+    Transaction transaction;
+  };
+  std::optional<Open> open_;
+};
+
+}  // namespace stele::sqlite

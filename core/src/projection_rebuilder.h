@@ -1,0 +1,39 @@
+// Builds a further generation of a projection, and switches to it.
+#pragma once
+
+#include "projection_applier.h"
+
+namespace stele::detail {
+
+class Rebuilder final : public Applier {
+ public:
+  /// `from` is the active generation, `to` the new one.
+  Rebuilder(const ProjectionWork& work, LeaseKeeper& keeper, std::int32_t from, std::int32_t to);
+
+  /// Takes the new generation's leases. False when somebody else has one.
+  bool take() { return acquire(to_).has_value(); }
+  /// Makes the tables, and applies the log until it has switched, or lost its leases: has_switched() says which.
+  /// Throws what ended it otherwise. In this thread.
+  void run();
+  bool has_switched() const noexcept { return switched_; }
+  void give_back() noexcept { release(); }
+
+  std::optional<Position> begin() override;
+  std::chrono::milliseconds idle(Position position) override;
+  void end(Position) noexcept override {}  // What is left is removed with the leases in hand.
+
+ private:
+  bool make_tables();
+  bool switch_at(Position position);
+  bool catch_up(driver::ReadModelTransaction& transaction, Position& position, Position goal);
+  Position active_position();
+  Position active_position_or(Position asked_before);
+
+  const std::int32_t from_;
+  const std::int32_t to_;
+  LogPages pages_;
+  Follower* follower_ = nullptr;
+  bool switched_ = false;
+};
+
+}  // namespace stele::detail

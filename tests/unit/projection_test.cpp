@@ -1,0 +1,471 @@
+// Projections on a driver that can be counted, held up and broken. The conformance suite has what every backend does.
+#include "stele/projection.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <optional>
+#include <stdexcept>
+
+#include "controlled_driver.h"
+#include "error_of.h"
+#include "projection_shares.h"
+
+namespace stele {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::comes_true;
+using testing::patience;
+using State = Subscription::State;
+using Numbers = std::map<std::int64_t, int>;
+
+/// How often each position took effect.
+class Effects final : public Projection {
+ public:
+  std::function<void(const RecordedEvent&)> before;  ///< May wait or throw.
+  std::function<void()> creating;
+
+  std::string name() const override { return "effects"; }
+  void create(ProjectionContext&) override {
+    if (creating) creating();
+  }
+  void apply(const RecordedEvent& event, ProjectionContext& context) override {
+    if (before) before(event);
+    context.transaction().on_commit([this, position = event.position.value()] {
+      const std::lock_guard lock(mutex_);
+      ++counts_[position];
+    });
+  }
+  Numbers counts() const {
+    const std::lock_guard lock(mutex_);
+    return counts_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  Numbers counts_;
+};
+
+class Projecting : public ::testing::Test {
+ protected:
+  EventStore make_store() { return EventStore(std::make_unique<testing::ControlledDriver>(shared, control)); }
+
+  Position append(int count = 1, const std::string& type = "E", const std::string& id = "7") {
+    std::vector<NewEvent> events;
+    for (int i = 0; i < count; ++i) events.push_back(testing::event_of(type));
+    return store.append(StreamKey("order", id), ExpectedVersion::any(), std::move(events)).or_throw().last_position();
+  }
+
+  /// Nothing is found by polling; pauses are short.
+  ProjectionOptions fast() {
+    ProjectionOptions options;
+    options.poll_interval = 1h;
+    options.lease = 1h;
+    options.on_error = {.retries = 0, .first_pause = 1ms, .longest_pause = 2ms};
+    options.trouble = [this](const Error& error) {
+      const std::lock_guard lock(mutex);
+      troubles.push_back(error);
+    };
+    return options;
+  }
+
+  static Numbers once(std::int64_t last) {
+    Numbers numbers;
+    for (std::int64_t i = 1; i <= last; ++i) numbers[i] = 1;
+    return numbers;
+  }
+
+  Position checkpoint() { return store.driver().find_projection({"effects", ""})->checkpoints.at(0).position; }
+
+  testing::Control control;
+  const std::shared_ptr<driver::Driver> shared = testing::memory_driver();
+  EventStore store = make_store();
+  const std::shared_ptr<Effects> effects = std::make_shared<Effects>();
+  std::mutex mutex;
+  std::vector<Error> troubles;
+};
+
+Error lost_answer() {
+  Error::Details details;
+  details.retryable = true;
+  details.outcome = Outcome::unknown;
+  return Error(ErrorCode::io, "the answer was lost", details);
+}
+
+// --- Parts and shares
+
+TEST(ProjectionPart, IsTheSameForAllTime) {
+  // FNV-1a, 64 bits: of "default\x1Forder\x1F7" and so on, as computed by another program.
+  const auto part = [](std::string tenant, std::string type, std::string id, std::int32_t parts) {
+    StreamKey key(std::move(type), std::move(id));
+    key.tenant = std::move(tenant);
+    return projection_part(key, parts);
+  };
+  EXPECT_EQ(part("default", "order", "7", 64), 11);
+  EXPECT_EQ(part("default", "order", "8", 64), 50);
+  EXPECT_EQ(part("acme", "order", "7", 64), 6);
+  EXPECT_EQ(part("default", "orde", "r7", 64), 25);
+  EXPECT_EQ(part("default", "bestellung", "\xC3\xBC", 64), 62);
+  EXPECT_EQ(part("default", "thing", "s0", 8), 1);
+  EXPECT_EQ(part("default", "order", "7", 3), 0);
+  EXPECT_EQ(part("default", "order", "7", 1), 0);
+}
+
+TEST(ProjectionPart, NeedsParts) {
+  EXPECT_THROW(projection_part(StreamKey("order", "7"), 0), Error);
+}
+
+TEST(FairShare, OfFourPartsAndThreeMembers) {
+  using Held = std::map<std::string, std::int32_t>;
+  using detail::fair_share;
+  EXPECT_EQ(fair_share({}, "a", 4, 1), 4);
+  EXPECT_EQ(fair_share({}, "a", 4, 4), 1);
+  EXPECT_EQ(fair_share({}, "a", 4, 3), 2) << "one of three may have two";
+  EXPECT_EQ(fair_share(Held{{"b", 2}}, "a", 4, 3), 1) << "somebody has two already";
+  EXPECT_EQ(fair_share(Held{{"a", 2}, {"b", 2}}, "a", 4, 3), 2) << "the first of two stays";
+  EXPECT_EQ(fair_share(Held{{"a", 2}, {"b", 2}}, "b", 4, 3), 1) << "the second one gives up";
+  EXPECT_EQ(fair_share(Held{{"a", 2}, {"b", 2}}, "c", 4, 3), 1) << "who has none gets one";
+  EXPECT_EQ(fair_share(Held{{"a", 4}}, "a", 4, 3), 2);
+  EXPECT_EQ(fair_share(Held{{"a", 1}}, "b", 1, 2), 0) << "more members than parts";
+  EXPECT_EQ(fair_share({}, "b", 1, 2), 1);
+}
+
+// Whatever there was, they come to shares that differ by one at most, and stay there.
+TEST(FairShare, MembersComeToIt) {
+  for (std::int32_t parts = 1; parts <= 12; ++parts) {
+    for (std::int32_t members = 1; members <= 5; ++members) {
+      std::map<std::string, std::int32_t> held;
+      std::int32_t free = 0;
+      held["m0"] = parts;
+      for (int round = 0; round < 50; ++round) {
+        for (std::int32_t m = 0; m < members; ++m) {
+          const std::string name = "m" + std::to_string(m);
+          const std::int32_t share = detail::fair_share(held, name, parts, members);
+          const std::int32_t wanted = std::min(share, held[name] + free);
+          free += held[name] - wanted;
+          held[name] = wanted;
+          std::erase_if(held, [](const auto& entry) { return entry.second == 0; });
+        }
+      }
+      EXPECT_EQ(free, 0) << parts << " parts, " << members << " members";
+      for (const auto& [name, count] : held) {
+        EXPECT_GE(count, parts / members);
+        EXPECT_LE(count, (parts + members - 1) / members) << parts << " parts, " << members << " members";
+      }
+    }
+  }
+}
+
+// --- Errors of the database
+
+TEST_F(Projecting, AServerThatIsAwayIsWaitedFor) {
+  append(10);
+  control.fail("begin_read_model", 3);
+  control.fail("read_log", 2);
+  ProjectionRunner runner(store, effects, fast());
+  ASSERT_TRUE(runner.wait_for(Position(10), patience));
+  EXPECT_EQ(effects->counts(), once(10));
+  EXPECT_GE(troubles.size(), 4u);
+}
+
+TEST_F(Projecting, ACommitWhoseAnswerWasLostIsLookedUp) {
+  append(10);
+  ProjectionOptions options = fast();
+  options.batch = 5;
+  std::atomic<int> commits = 0;
+  // Of the first batch; the transaction before makes the tables.
+  control.at("committed", [&](int call) {
+    ++commits;
+    if (call == 2) throw lost_answer();
+  });
+  ProjectionRunner runner(store, effects, options);
+  ASSERT_TRUE(runner.wait_for(Position(10), patience));
+  EXPECT_EQ(effects->counts(), once(10)) << "it was committed: nothing of it comes again";
+  EXPECT_EQ(commits, 3);
+}
+
+TEST_F(Projecting, ACommitThatDidNotArriveIsMadeAgain) {
+  append(10);
+  control.at("commit", [](int call) {
+    if (call == 2) throw lost_answer();
+  });
+  ProjectionRunner runner(store, effects, fast());
+  ASSERT_TRUE(runner.wait_for(Position(10), patience));
+  EXPECT_EQ(effects->counts(), once(10));
+}
+
+// A crash of the server takes back the last commits, the effects with the checkpoint. (The effects of this test stay:
+// so it can be seen that they are made again.)
+TEST_F(Projecting, WhatWasTakenBackIsAppliedAgain) {
+  append(5);
+  ProjectionOptions options = fast();
+  for (const bool idle : {false, true}) {
+    ProjectionRunner runner(store, effects, options);
+    ASSERT_TRUE(runner.wait_for(Position(5), patience));
+    ASSERT_TRUE(comes_true([&] { return runner.state() == State::live; }));
+    const driver::PartState part = store.driver().find_projection({"effects", ""})->checkpoints.at(0);
+    const auto taking_back = shared->begin_read_model();
+    ASSERT_TRUE(taking_back->move_checkpoint({part.key, part.holder, part.fence, part.position}, Position(2)));
+    taking_back->commit();
+    if (!idle) ASSERT_TRUE(runner.wait_for(append(3), patience));
+    EXPECT_TRUE(comes_true([&] { return checkpoint() == Position(8); }));
+    runner.stop();
+    const int times = idle ? 2 : 1;
+    EXPECT_EQ(
+        effects->counts(),
+        (Numbers{{1, 1}, {2, 1}, {3, times + 1}, {4, times + 1}, {5, times + 1}, {6, times}, {7, times}, {8, times}}));
+  }
+}
+
+/// Transactions whose connection breaks when it is said.
+class Breaking final : public testing::ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+  std::atomic<bool> broken = false;
+
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override {
+    broken = false;
+    return std::make_unique<Transaction>(ForwardingDriver::begin_read_model(), broken);
+  }
+
+ private:
+  class Transaction final : public testing::ForwardingTransaction {
+   public:
+    Transaction(std::unique_ptr<driver::ReadModelTransaction> inner, const std::atomic<bool>& broken)
+        : ForwardingTransaction(std::move(inner)), broken_(broken) {}
+    bool activate(const driver::ProjectionKey& key, std::int32_t from, std::int32_t to) override {
+      if (broken_) throw testing::unreachable();
+      return ForwardingTransaction::activate(key, from, to);
+    }
+
+   private:
+    const std::atomic<bool>& broken_;
+  };
+};
+
+TEST_F(Projecting, AHandlerIsNotBlamedForABrokenConnection) {
+  append(3);
+  const auto driver = std::make_shared<Breaking>(shared);
+  EventStore breaking(std::make_unique<testing::ForwardingDriver>(driver));
+  std::atomic<int> tries = 0;
+  effects->before = [&](const RecordedEvent& event) {
+    if (event.version != Version(2) || tries++ > 0) return;
+    driver->broken = true;
+    throw std::runtime_error("the connection broke");
+  };
+  ProjectionRunner runner(breaking, effects, fast());  // No retries: it would end.
+  ASSERT_TRUE(runner.wait_for(Position(3), patience));
+  EXPECT_EQ(effects->counts(), once(3));
+  const std::lock_guard lock(mutex);
+  ASSERT_EQ(troubles.size(), 1u);
+  EXPECT_EQ(troubles[0].code(), ErrorCode::cannot_connect);
+}
+
+TEST_F(Projecting, ACommitThatIsRefusedIsTheEventsFault) {
+  append(3);
+  control.at("commit", [](int call) {
+    // The tables, the batch, the first one alone; then the second one is refused.
+    if (call == 2 || call == 4) throw Error(ErrorCode::rejected_by_database, "a constraint");
+  });
+  ProjectionRunner runner(store, effects, fast());
+  EXPECT_EQ(testing::error_of([&] { runner.join(); }).code(), ErrorCode::rejected_by_database);
+  EXPECT_EQ(effects->counts(), once(1));
+  EXPECT_EQ(checkpoint(), Position(1));
+}
+
+TEST_F(Projecting, WhatCreateThrowsEndsIt) {
+  append(3);
+  effects->creating = [] { throw std::runtime_error("no room"); };
+  ProjectionRunner runner(store, effects, fast());
+  EXPECT_EQ(testing::error_of([&] { runner.join(); }).code(), ErrorCode::handler_failed);
+  EXPECT_EQ(runner.state(), State::failed);
+  EXPECT_EQ(effects->counts(), Numbers());
+}
+
+TEST_F(Projecting, AnEventThatCannotBeUpcastIsTreatedLikeOneThatCannotBeApplied) {
+  const auto upcasters = std::make_shared<Upcasters>();
+  upcasters->add({"bad", 1}, {{"good", 1}},
+                 [](const RecordedEvent&) -> std::vector<RecordedEvent> { throw std::runtime_error("what is this"); });
+  store.use_upcasters(upcasters);
+  append(2);
+  append(1, "bad");
+  append(2);
+  ProjectionOptions options = fast();
+  options.on_error.then = ErrorPolicy::Then::dead_letter;
+  ProjectionRunner runner(store, effects, options);
+  ASSERT_TRUE(runner.wait_for(Position(5), patience));
+  runner.stop();
+  EXPECT_EQ(effects->counts(), (Numbers{{1, 1}, {2, 1}, {4, 1}, {5, 1}}));
+  const auto letters = store.driver().list_dead_letters({"effects", ""}, 10);
+  ASSERT_EQ(letters.size(), 1u);
+  EXPECT_EQ(letters[0].position, Position(3));
+  EXPECT_EQ(checkpoint(), Position(5));
+}
+
+// --- Transactions
+
+TEST_F(Projecting, ATransactionIsOverBeforeItGetsLong) {
+  append(5);
+  effects->before = [](const RecordedEvent&) { std::this_thread::sleep_for(30ms); };
+  Effects& projection = *effects;
+  run_projection(store, projection, fast());
+  EXPECT_EQ(effects->counts(), once(5));
+  EXPECT_EQ(control.count("committed"), 1 + 5) << "tables, and each event that takes too long";
+}
+
+TEST_F(Projecting, ABatchHasSoManyEventsAtMost) {
+  append(10);
+  ProjectionOptions options = fast();
+  options.batch = 4;
+  run_projection(store, *effects, options);
+  EXPECT_EQ(control.count("committed"), 1 + 3);
+}
+
+TEST_F(Projecting, NothingIsWrittenWhenNothingHappens) {
+  append(5);
+  ProjectionOptions options = fast();
+  options.poll_interval = 1ms;
+  ProjectionRunner runner(store, effects, options);
+  ASSERT_TRUE(runner.wait_for(Position(5), patience));
+  ASSERT_TRUE(comes_true([&] { return runner.state() == State::live; }));
+  const int before = control.count("begin_read_model");
+  const int reads = control.count("read_log");
+  ASSERT_TRUE(control.wait_for_count("read_log", reads + 20));
+  EXPECT_EQ(control.count("begin_read_model"), before);
+}
+
+TEST_F(Projecting, AnAppendWakesItAtOnce) {
+  ProjectionRunner runner(store, effects, fast());
+  ASSERT_TRUE(comes_true([&] { return runner.state() == State::live; }));
+  ASSERT_TRUE(runner.wait_for(append(), patience));  // The poll is an hour away.
+}
+
+TEST_F(Projecting, RunningOnceComesToAnEndWithoutEvents) {
+  EXPECT_EQ(run_projection(store, *effects, fast()), Position(0));
+  EXPECT_EQ(control.count("committed"), 1) << "its tables";
+  append(3, "other");
+  ProjectionOptions options = fast();
+  options.tenant = "nobody";
+  EXPECT_EQ(run_projection(store, *effects, options), Position(3));
+}
+
+TEST_F(Projecting, WhatEndsARunIsThrown) {
+  append(3);
+  effects->before = [](const RecordedEvent&) { throw std::runtime_error("no"); };
+  EXPECT_EQ(testing::error_of([&] { run_projection(store, *effects, fast()); }).code(), ErrorCode::handler_failed);
+  EXPECT_FALSE(store.driver().find_projection({"effects", ""})->checkpoints.at(0).leased);
+}
+
+TEST_F(Projecting, TheSwitchWhoseAnswerWasLostIsLookedUp) {
+  append(10);
+  run_projection(store, *effects, fast());
+  // The tables, everything, the switch.
+  control.at("committed", [](int call) {
+    if (call == 3) throw lost_answer();
+  });
+  EXPECT_EQ(rebuild_projection(store, *effects, fast()), 2);
+  EXPECT_EQ(store.driver().find_projection({"effects", ""})->active_generation, 2);
+}
+
+TEST_F(Projecting, TheSwitchThatDidNotArriveIsMadeAgain) {
+  append(10);
+  run_projection(store, *effects, fast());
+  control.at("commit", [](int call) {
+    if (call == 3) throw lost_answer();
+  });
+  EXPECT_EQ(rebuild_projection(store, *effects, fast()), 2);
+  const driver::ProjectionState state = *store.driver().find_projection({"effects", ""});
+  EXPECT_EQ(state.active_generation, 2);
+  EXPECT_EQ(state.checkpoints.size(), 1u);
+}
+
+// --- Arguments
+
+TEST_F(Projecting, RefusesWhatMakesNoSense) {
+  const auto refused = [&](auto change) {
+    ProjectionOptions options = fast();
+    change(options);
+    return testing::error_of([&] { ProjectionRunner(store, effects, options); }).code() == ErrorCode::invalid_argument;
+  };
+  EXPECT_TRUE(refused([](auto& options) { options.parts = 0; }));
+  EXPECT_TRUE(refused([](auto& options) { options.parts = 65; }));
+  EXPECT_TRUE(refused([](auto& options) { options.lease = 999ms; }));
+  EXPECT_TRUE(refused([](auto& options) { options.batch = 0; }));
+  EXPECT_TRUE(refused([](auto& options) { options.batch = 10'001; }));
+  EXPECT_TRUE(refused([](auto& options) { options.poll_interval = 0ms; }));
+  EXPECT_TRUE(refused([](auto& options) { options.on_error.retries = -1; }));
+  EXPECT_TRUE(refused([](auto& options) { options.tenant = std::string(65, 'x'); }));
+  EXPECT_TRUE(refused([](auto& options) { options.member = std::string(97, 'x'); }));
+  EXPECT_TRUE(refused([](auto& options) { options.member = "\xFF"; }));
+  EXPECT_EQ(testing::error_of([&] { ProjectionRunner(store, nullptr); }).code(), ErrorCode::invalid_argument);
+  EXPECT_TRUE(store.driver().list_projections().empty());
+}
+
+TEST_F(Projecting, MembersAreToldApart) {
+  ProjectionOptions options = fast();
+  options.member = "worker-1";
+  ProjectionRunner runner(store, effects, options);
+  ASSERT_TRUE(comes_true([&] { return runner.state() == State::live; }));
+  const std::string holder = store.driver().find_projection({"effects", ""})->checkpoints.at(0).holder;
+  EXPECT_TRUE(holder.starts_with("worker-1:")) << holder;
+}
+
+// --- Inline
+
+/// A backend that can do nothing of this.
+class Plain final : public testing::ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+  driver::AppendAnswer append_with_hook(const driver::PreparedAppend& append, const driver::AppendHook& hook) override {
+    return Driver::append_with_hook(append, hook);
+  }
+};
+
+TEST(InlineProjection, NeedsABackendThatCan) {
+  EventStore store(std::make_unique<Plain>(testing::memory_driver()));
+  const auto effects = std::make_shared<Effects>();
+  EXPECT_EQ(testing::error_of([&] { store.use_inline_projection(effects); }).code(), ErrorCode::unsupported);
+  store.append(StreamKey("order", "7"), ExpectedVersion::any(), {testing::event_of("E")}).or_throw();
+  EXPECT_EQ(effects->counts(), Numbers());
+  EXPECT_EQ(testing::error_of([&] { store.use_inline_projection(nullptr); }).code(), ErrorCode::invalid_argument);
+}
+
+/// The answer of an append is lost, behind its commit or before it.
+class LosesAnswers final : public testing::ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+  int committed = 0;  ///< So many answers are lost behind the commit …
+  int not_sent = 0;   ///< … and before it.
+  driver::AppendAnswer append_with_hook(const driver::PreparedAppend& append, const driver::AppendHook& hook) override {
+    if (not_sent > 0 && not_sent-- > 0) throw lost_answer();
+    driver::AppendAnswer answer = ForwardingDriver::append_with_hook(append, hook);
+    if (committed > 0 && committed-- > 0) throw lost_answer();
+    return answer;
+  }
+};
+
+TEST(InlineProjection, RunsOnceWhenAnAnswerIsLost) {
+  const auto driver = std::make_shared<LosesAnswers>(testing::memory_driver());
+  EventStore store(std::make_unique<testing::ForwardingDriver>(driver));
+  const auto effects = std::make_shared<Effects>();
+  store.use_inline_projection(effects);
+  driver->committed = 1;
+  EXPECT_EQ(store.append(StreamKey("order", "7"), ExpectedVersion::any(), {testing::event_of("E")}).status,
+            AppendStatus::appended);
+  driver->not_sent = 1;
+  EXPECT_EQ(store.append(StreamKey("order", "7"), ExpectedVersion::any(), {testing::event_of("E")}).status,
+            AppendStatus::appended);
+  EXPECT_EQ(effects->counts(), (Numbers{{1, 1}, {2, 1}}));
+  std::vector<AppendRequest> several(3);
+  for (AppendRequest& request : several) {
+    request.streams.push_back({StreamKey("order", "8"), ExpectedVersion::any(), {testing::event_of("E")}});
+  }
+  driver->committed = 2;
+  for (const AppendResult& result : store.append_all(several)) EXPECT_EQ(result.status, AppendStatus::appended);
+  EXPECT_EQ(effects->counts(), (Numbers{{1, 1}, {2, 1}, {3, 1}, {4, 1}, {5, 1}}));
+}
+
+}  // namespace
+}  // namespace stele
