@@ -542,6 +542,29 @@ void a_switch_takes_along_what_came_last(Harness& harness) {
   expect_all_once(harness, store, 2);
 }
 
+// The old generation's tables are gone before its runner knows.
+void whose_generation_was_replaced_does_not_fail(Harness& harness) {
+  EventStore store = open_store(harness);
+  append(store, "a", 5);
+  const auto projection = tally(harness);
+  std::atomic<bool> dropped = false;
+  projection->before = [&](const RecordedEvent&, ProjectionContext& context) {
+    if (context.generation() == 1 && dropped) throw Refusal("no such table");
+  };
+  ProjectionOptions options = options_of(std::chrono::hours(1));
+  options.on_error.retries = 0;
+  ProjectionRunner runner(store, projection, options);
+  ASSERT_TRUE(runner.wait_for(store.log_end(), patience()));
+  ASSERT_TRUE(comes_true([&] { return runner.state() == State::live; }));
+  TallyProjection rebuilt(harness);
+  EXPECT_EQ(rebuild_projection(store, rebuilt, options), 2);
+  dropped = true;
+  ASSERT_TRUE(runner.wait_for(append(store, "a", 5), patience()));
+  runner.stop();
+  EXPECT_FALSE(runner.error());
+  expect_all_once(harness, store, 2);
+}
+
 void a_rebuild_that_fails_leaves_the_active_one(Harness& harness) {
   EventStore store = open_store(harness);
   append(store, "a", 10);
@@ -990,6 +1013,8 @@ constexpr Case all_projection_cases[] = {
     {"API", "lag_is_what_is_to_be_done", needs_read_models, lag_is_what_is_to_be_done},
     {"G13", "a_rebuild_stands_beside_the_active_one", needs_read_models, a_rebuild_stands_beside_the_active_one},
     {"G13", "a_switch_takes_along_what_came_last", needs_read_models, a_switch_takes_along_what_came_last},
+    {"G13", "whose_generation_was_replaced_does_not_fail", needs_read_models,
+     whose_generation_was_replaced_does_not_fail},
     {"G13", "a_rebuild_that_fails_leaves_the_active_one", needs_read_models,
      a_rebuild_that_fails_leaves_the_active_one},
     {"G13", "the_next_rebuild_removes_what_a_dead_one_left", needs_read_models,
