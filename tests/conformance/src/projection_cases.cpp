@@ -877,7 +877,7 @@ void a_paused_runner_begins_nothing(Harness& harness) {
 
 void stopping_waits_for_the_transaction(Harness& harness) {
   EventStore store = open_store(harness);
-  append(store, "a", 3);
+  append(store, "a");
   Gateway gate;
   const auto projection = tally(harness);
   projection->before = [&](const RecordedEvent&, ProjectionContext&) { gate.pass(); };
