@@ -82,6 +82,15 @@ std::optional<AppendResult> known_outcome(EventStore& store, const Command& comm
   return result;
 }
 
+std::optional<AppendResult> known_outcome_if_any(EventStore& store, const AppendRequest& request) noexcept {
+  if (!request.command) return std::nullopt;
+  try {
+    return known_outcome(store, *request.command);
+  } catch (...) {  // Why it is asked for says more.
+    return std::nullopt;
+  }
+}
+
 void pause_before_retry(std::int32_t attempts, std::chrono::milliseconds first_pause) {
   constexpr std::chrono::milliseconds longest{1'000};
   std::chrono::milliseconds pause = first_pause;

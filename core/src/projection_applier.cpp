@@ -152,9 +152,23 @@ Applier::Attempt Applier::attempt(std::span<const RecordedEvent> events, Positio
     }
     attempt.failed = std::min(at, events.size() - 1);
   }
+  // Whoever replaced this generation has dropped its tables: then it is not the handler that failed.
+  if (attempt.error && !of_database && !still_has_leases()) {
+    attempt.error.reset();
+    attempt.lost = true;
+  }
   if (of_database || attempt.lost) forget();
   if (of_database) throw Error(*of_database);
   return attempt;
+}
+
+/// By the database's word.
+bool Applier::still_has_leases() {
+  const std::optional<driver::ProjectionState> state = work_.store.driver().find_projection(work_.key);
+  return state && std::all_of(leases_.begin(), leases_.end(), [&](const driver::Lease& lease) {
+           return std::any_of(state->checkpoints.begin(), state->checkpoints.end(),
+                              [&](const auto& part) { return part.key == lease.key && part.fence == lease.fence; });
+         });
 }
 
 bool Applier::move(Position to, const std::function<void(driver::ReadModelTransaction&)>& write) {

@@ -63,6 +63,7 @@ class Applier : public LogConsumer {
   };
 
   Attempt attempt(std::span<const RecordedEvent> events, Position behind_last);
+  bool still_has_leases();
   bool move(Position to, const std::function<void(driver::ReadModelTransaction&)>& write);
   void moved_to(Position position);
   bool put_aside(driver::DeadLetter letter);

@@ -61,23 +61,39 @@ stele::AppendResult Bank::transfer(const std::string& request, const std::string
   if (from == to) throw Refused("a transfer needs two accounts");
   stele::AppendRequest both;
   both.command = command(request, "Transfer", {{"from", from}, {"to", to}, {"cents", cents}});
-  if (const auto done = store_.find_command(both.command->key); done && done->type == both.command->type) {
-    if (!stele::json_equal(*done->data, *both.command->data)) throw Refused("the request's number was used before");
-    stele::AppendResult replayed;
-    replayed.status = stele::AppendStatus::replayed;
-    replayed.streams = done->outcome;
-    return replayed;
-  }
+  if (std::optional<stele::AppendResult> done = outcome_of(*both.command)) return *std::move(done);
   for (int attempt = 1;; ++attempt) {
     const stele::Loaded<Account> giver = accounts_.load(from);
     const stele::Loaded<Account> taker = accounts_.load(to);
     both.streams.clear();
-    both.streams.push_back({giver.stream, stele::ExpectedVersion::exactly(giver.version), giver.state.withdraw(cents)});
-    both.streams.push_back({taker.stream, stele::ExpectedVersion::exactly(taker.version), taker.state.deposit(cents)});
+    try {
+      both.streams.push_back(
+          {giver.stream, stele::ExpectedVersion::exactly(giver.version), giver.state.withdraw(cents)});
+      both.streams.push_back(
+          {taker.stream, stele::ExpectedVersion::exactly(taker.version), taker.state.deposit(cents)});
+    } catch (const Refused&) {
+      // The same request, sent twice, may have been done meanwhile: then the money is gone because it was.
+      if (std::optional<stele::AppendResult> done = outcome_of(*both.command)) return *std::move(done);
+      throw;
+    }
     stele::AppendResult result = store_.append(both);
     if (result.status != stele::AppendStatus::conflict || attempt == attempts) return result;
     std::this_thread::sleep_for(std::chrono::milliseconds(attempt));
   }
+}
+
+std::optional<stele::AppendResult> Bank::outcome_of(const stele::Command& wanted) const {
+  std::optional<stele::CommandRecord> done = store_.find_command(wanted.key);
+  if (!done) return std::nullopt;
+  stele::AppendResult result;
+  if (done->type == wanted.type && done->data && stele::json_equal(*done->data, *wanted.data)) {
+    result.status = stele::AppendStatus::replayed;
+    result.streams = std::move(done->outcome);
+  } else {
+    result.status = stele::AppendStatus::request_id_reused;
+    result.detail = "the request's number was used before";
+  }
+  return result;
 }
 
 }  // namespace bank

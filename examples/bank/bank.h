@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "account.h"
@@ -13,7 +14,8 @@ class Bank {
   /// The store must outlive it.
   explicit Bank(stele::EventStore& store);
 
-  // Each returns what came of it, which is ok() unless other callers were faster every time. Throws Refused.
+  // Each returns what came of it, which is ok() unless other callers were faster every time, or the request's number
+  // was used for another request. Throws Refused.
   stele::AppendResult open(const std::string& request, const std::string& account, const std::string& owner) const;
   stele::AppendResult deposit(const std::string& request, const std::string& account, std::int64_t cents) const;
   stele::AppendResult withdraw(const std::string& request, const std::string& account, std::int64_t cents) const;
@@ -25,6 +27,9 @@ class Bank {
   const stele::Repository<Account>& accounts() const noexcept { return accounts_; }
 
  private:
+  /// What came of a request that was made before.
+  std::optional<stele::AppendResult> outcome_of(const stele::Command& wanted) const;
+
   stele::EventStore& store_;
   stele::Repository<Account> accounts_;
 };

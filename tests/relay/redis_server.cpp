@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdlib>
@@ -102,6 +103,13 @@ void RedisServer::kill() {
 
 std::string RedisServer::url(const std::string& more, const std::string& user) const {
   return "redis://" + user + "127.0.0.1:" + std::to_string(port_) + "/?stream=events" + more;
+}
+
+bool RedisServer::tells_what_was_deleted() const {
+  command({"XADD", "a stream", "1-0", "a", "b"});
+  const std::vector<std::string> info = command({"XINFO", "STREAM", "a stream"});
+  command({"DEL", "a stream"});
+  return std::find(info.begin(), info.end(), "max-deleted-entry-id") != info.end();
 }
 
 bool RedisServer::answers() const {

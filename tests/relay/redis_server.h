@@ -19,8 +19,9 @@ class RedisServer {
   RedisServer& operator=(const RedisServer&) = delete;
   ~RedisServer();
 
-  void start();  ///< Again, with the data that is there. Returns when it answers.
-  void kill();   ///< As if the machine's power failed.
+  void start();                         ///< Again, with the data that is there. Returns when it answers.
+  void kill();                          ///< As if the machine's power failed.
+  bool tells_what_was_deleted() const;  ///< Redis 7 and later.
   int port() const noexcept { return port_; }
   /// "redis://127.0.0.1:port/?stream=events" with `more` behind it.
   std::string url(const std::string& more = "", const std::string& user = "") const;

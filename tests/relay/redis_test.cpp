@@ -5,10 +5,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <csignal>
+#include <functional>
+#include <mutex>
+#include <thread>
 
 #include "redis_server.h"
 #include "stele/error.h"
@@ -49,6 +55,83 @@ Error error_of(const std::function<void()>& call) {
   return Error(ErrorCode::internal, "");
 }
 
+int listen_on_loopback() {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || ::listen(listener, 1) != 0) {
+    throw std::runtime_error("no free port");
+  }
+  return listener;
+}
+
+int port_of(int socket) {
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size);
+  return ntohs(address.sin_port);
+}
+
+/// Lies between a publisher and its server, one connection after the other, and can do something in between.
+class Passage {
+ public:
+  explicit Passage(int server_port) : server_port_(server_port), thread_([this] { run(); }) {}
+  ~Passage() {
+    ::shutdown(listener_, SHUT_RDWR);  // Its publisher is gone by now.
+    thread_.join();
+    ::close(listener_);
+  }
+  std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_of(listener_)) + "/?stream=events"; }
+  /// What is called before the next MULTI comes through, once.
+  void before_multi(std::function<void()> call) {
+    const std::lock_guard lock(mutex_);
+    before_multi_ = std::move(call);
+  }
+
+ private:
+  void run() {
+    for (int client = ::accept(listener_, nullptr, nullptr); client >= 0;
+         client = ::accept(listener_, nullptr, nullptr)) {
+      const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      sockaddr_in address{};
+      address.sin_family = AF_INET;
+      address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      address.sin_port = htons(static_cast<std::uint16_t>(server_port_));
+      if (::connect(server, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
+        std::array<pollfd, 2> ends{{{client, POLLIN, 0}, {server, POLLIN, 0}}};
+        while (::poll(ends.data(), ends.size(), -1) > 0 && (ends[0].revents == 0 || pass(client, server)) &&
+               (ends[1].revents == 0 || pass(server, client))) {
+        }
+      }
+      ::close(server);
+      ::close(client);
+    }
+  }
+
+  bool pass(int from, int to) {
+    std::array<char, 65'536> bytes;
+    const ssize_t size = ::recv(from, bytes.data(), bytes.size(), 0);
+    if (size <= 0) return false;
+    const std::string_view text(bytes.data(), static_cast<std::size_t>(size));
+    if (text.find("MULTI") != std::string_view::npos) {
+      std::function<void()> call;
+      {
+        const std::lock_guard lock(mutex_);
+        call.swap(before_multi_);
+      }
+      if (call) call();
+    }
+    return ::send(to, bytes.data(), text.size(), MSG_NOSIGNAL) == size;
+  }
+
+  const int server_port_;
+  const int listener_ = listen_on_loopback();
+  std::mutex mutex_;
+  std::function<void()> before_multi_;
+  std::thread thread_;
+};
+
 class Redis : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -59,7 +142,7 @@ class Redis : public ::testing::Test {
   std::vector<std::string> ids() const {
     std::vector<std::string> found;
     const std::vector<std::string> all = server_->command({"XRANGE", "events", "-", "+"});
-    constexpr std::size_t texts_in_an_entry = 13;
+    constexpr std::size_t texts_in_an_entry = 15;
     for (std::size_t i = 0; i < all.size(); i += texts_in_an_entry) found.push_back(all[i]);
     return found;
   }
@@ -73,7 +156,7 @@ TEST_F(Redis, AnEntryHasTheEventAndWhatConsumersFilterBy) {
   publisher.publish({&written, 1});
   EXPECT_THAT(server_->command({"XRANGE", "events", "-", "+"}),
               ElementsAre("7-0", "event", to_json_line(written), "id", written.event_id.to_string(), "type", "Placed",
-                          "tenant", "acme", "stream", "order/o-7", "relay", "outbox"));
+                          "tenant", "acme", "stream", "order/o-7", "relay", "outbox", "relay_tenant", ""));
 }
 
 TEST_F(Redis, WhatAnUpcasterMadeOfOneEventIsNumbered) {
@@ -103,6 +186,89 @@ TEST_F(Redis, AStreamThatSomebodyElseWritesToIsNotTakenForPublished) {
   RedisPublisher(server_->url(), "other").publish(events(5, 5));
   EXPECT_EQ(error_of([&] { publisher.publish(events(3, 4)); }).code(), ErrorCode::invalid_argument);
   EXPECT_THAT(ids(), ElementsAre("5-0"));
+}
+
+TEST_F(Redis, WhatComesBehindTheEntriesOfSomebodyElseDoesNotHideWhatIsRefused) {
+  RedisPublisher(server_->url(), "other").publish(events(1, 5));
+  EXPECT_EQ(error_of([&] { RedisPublisher(server_->url(), "outbox").publish(events(3, 8)); }).code(),
+            ErrorCode::invalid_argument);
+  EXPECT_EQ(error_of([&] { RedisPublisher(server_->url(), "other", "acme").publish(events(3, 8)); }).code(),
+            ErrorCode::invalid_argument);
+  EXPECT_EQ(ids().size(), 5U);
+  RedisPublisher(server_->url(), "outbox").publish(events(6, 8));  // Nothing of it is refused.
+  EXPECT_EQ(ids().size(), 8U);
+}
+
+TEST_F(Redis, AnEntryOfAnotherEventIsNotTakenForThisOne) {
+  RedisPublisher publisher(server_->url(), "outbox");
+  publisher.publish(events(1, 5));
+  std::vector<RecordedEvent> restored = events(4, 7);  // From a backup, and then the log went another way.
+  restored[1].event_id = Uuid::v7();
+  const Error error = error_of([&] { publisher.publish(restored); });
+  EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+  EXPECT_THAT(error.message(), HasSubstr("5-0"));
+  EXPECT_EQ(ids().size(), 5U);
+}
+
+TEST_F(Redis, WhatWasNeverThereIsNotTakenForDeleted) {
+  if (!server_->tells_what_was_deleted()) GTEST_SKIP() << "NOT TESTED: Redis 7 is needed";
+  RedisPublisher publisher(server_->url(), "outbox");
+  publisher.publish(std::vector{event(2), event(4), event(6)});
+  const auto never = [&](std::int64_t first) {
+    return error_of([&] { publisher.publish(events(first, 7)); }).code() == ErrorCode::invalid_argument;
+  };
+  EXPECT_TRUE(never(1));
+  EXPECT_TRUE(never(5));
+  server_->command({"XDEL", "events", "2-0"});
+  EXPECT_TRUE(never(5));
+  server_->command({"XDEL", "events", "4-0"});
+  publisher.publish(std::vector{event(2), event(4), event(6), event(8)});
+  EXPECT_THAT(ids(), ElementsAre("6-0", "8-0"));
+}
+
+TEST_F(Redis, WhoWritesBetweenTheLookAndTheAddingIsSeen) {
+  RedisPublisher direct(server_->url(), "outbox");
+  direct.publish(events(1, 2));
+  Passage passage(server_->port());
+  RedisPublisher publisher(passage.url(), "outbox");
+  passage.before_multi([&] { direct.publish(events(3, 5)); });  // One that has lost its lease and does not know it.
+  publisher.publish(events(3, 8));
+  EXPECT_THAT(ids(), ElementsAre("1-0", "2-0", "3-0", "4-0", "5-0", "6-0", "7-0", "8-0"));
+  passage.before_multi([&] { RedisPublisher(server_->url(), "other").publish(events(10, 10)); });
+  EXPECT_EQ(error_of([&] { publisher.publish(events(9, 12)); }).code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(ids().size(), 9U);
+}
+
+TEST_F(Redis, AServerThatHasNoRoomForAMomentTakesAllOrNone) {
+  constexpr std::int64_t batches = 40;
+  constexpr std::int64_t size = 100;
+  std::atomic<bool> done{false};
+  std::thread toggler([&] {
+    while (!done) {
+      server_->command({"CONFIG", "SET", "maxmemory", "1mb"});
+      server_->command({"CONFIG", "SET", "maxmemory", "0"});
+    }
+  });
+  RedisPublisher publisher(server_->url(), "outbox");
+  int failures = 0;
+  std::int64_t batch = 0;
+  for (; batch < batches || failures == 0; ++batch) {
+    const std::vector<RecordedEvent> now = events(batch * size + 1, batch * size + size);
+    for (bool published = false; !published;) {
+      try {
+        publisher.publish(now);
+        published = true;
+      } catch (const Error& error) {
+        ++failures;
+        EXPECT_THAT(error.message(), HasSubstr("OOM"));
+      }
+    }
+  }
+  done = true;
+  toggler.join();
+  std::vector<std::string> expected;
+  for (std::int64_t n = 1; n <= batch * size; ++n) expected.push_back(std::to_string(n) + "-0");
+  EXPECT_EQ(ids(), expected);
 }
 
 TEST_F(Redis, ConsumersMayDeleteWhatTheyHaveDealtWith) {
@@ -185,16 +351,8 @@ TEST_F(Redis, AnotherDatabaseOfTheServer) {
 }
 
 TEST(RedisUrl, AServerThatDoesNotAnswerIsNotWaitedForForever) {
-  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* const any = reinterpret_cast<sockaddr*>(&address);
-  ASSERT_EQ(::bind(listener, any, size), 0);
-  ASSERT_EQ(::listen(listener, 1), 0);
-  ASSERT_EQ(::getsockname(listener, any, &size), 0);
-  const std::string place = "redis://127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  const int listener = listen_on_loopback();
+  const std::string place = "redis://127.0.0.1:" + std::to_string(port_of(listener));
   const Error error =
       error_of([&] { RedisPublisher(place + "/?stream=events&timeout=50ms", "outbox").publish(events(1, 1)); });
   EXPECT_EQ(error.code(), ErrorCode::io);

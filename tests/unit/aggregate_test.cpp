@@ -19,6 +19,7 @@ namespace {
 
 std::atomic<bool> state_is_damaged{false};   // from_snapshot throws.
 std::atomic<bool> state_is_stubborn{false};  // to_snapshot throws.
+std::atomic<bool> state_is_strict{false};    // apply() throws when the sum falls below nothing.
 
 /// Sensitive to every event and to their order.
 struct Ledger {
@@ -31,6 +32,7 @@ struct Ledger {
 
   void apply(const RecordedEvent& event) {
     const std::int64_t n = event.data.value().at("n").get<std::int64_t>();
+    if (state_is_strict && sum + n < 0) throw std::domain_error("below nothing");
     sum += n;
     hash = (hash * 1'000'003) ^ static_cast<std::uint64_t>(n + event.version.value());
     last.push_back(n);
@@ -118,6 +120,7 @@ class Aggregates : public ::testing::Test {
   Aggregates() {
     state_is_damaged = false;
     state_is_stubborn = false;
+    state_is_strict = false;
   }
 
   template <class State = Ledger>
@@ -274,6 +277,37 @@ TEST_F(Aggregates, AStateThatIsSomethingElseMeansReplay) {
   ASSERT_TRUE(store.save_snapshot(strange));
   expect_loaded(repository().load("1"), 20, 0);
   EXPECT_EQ(troubles.size(), 1U);
+}
+
+TEST_F(Aggregates, AStateThatTheEventsCannotFollowMeansReplay) {
+  state_is_strict = true;
+  add(100, 101);
+  Snapshot wrong;
+  wrong.stream = key;
+  wrong.version = Version(2);
+  wrong.schema_version = Ledger::snapshot_schema_version;
+  wrong.state = Json(R"({"sum":1,"hash":"1","last":[]})");
+  ASSERT_TRUE(store.save_snapshot(wrong));
+  add(-50, -50);
+  expect_loaded(repository().load("1"), 3, 0);
+  ASSERT_EQ(troubles.size(), 1U);
+  EXPECT_TRUE(testing::contains(troubles[0].message(), "below nothing"));
+  EXPECT_TRUE(repository().execute("1", [](const Ledger&) { return added_each(1, 1); }).ok());
+
+  // Also when such an event comes between loading and appending.
+  wrong.version = Version(4);
+  ASSERT_TRUE(store.save_snapshot(wrong));
+  int rivals = 1;
+  meddling.before_append = [&] {
+    if (rivals-- == 1) add(-50, -50);
+  };
+  const Executed<Ledger> executed = repository().execute("1", [](const Ledger&) { return added_each(1, 1); });
+  EXPECT_EQ(executed.attempts, 2);
+  expect_loaded(executed.loaded, 5, 0);
+
+  // Not the snapshot's fault: it comes through.
+  add(-1'000, -1'000);
+  EXPECT_THROW(repository().load("1"), std::domain_error);
 }
 
 TEST_F(Aggregates, ASnapshotOfAnotherSchemaVersionIsNotLoaded) {
@@ -701,6 +735,40 @@ TEST_F(AggregateCommands, RacersWithAnotherContentAreRefused) {
   std::sort(statuses.begin(), statuses.end());
   EXPECT_EQ(statuses, (std::array{AppendStatus::appended, AppendStatus::request_id_reused}));
   EXPECT_EQ(store.stats().events, 1);
+}
+
+/// The same command comes through while the other one's state is being loaded, or lost its first attempt: what it
+/// decides on is what it has done itself.
+TEST_F(AggregateCommands, ThatWereDoneMeanwhileAreNotRefusedForWhatTheyDid) {
+  for (const bool after_conflict : {false, true}) {
+    const std::string id = after_conflict ? "conflict" : "load";
+    int rivals = after_conflict ? 1 : 0;
+    meddling.before_append = [&] {
+      if (rivals-- == 1) store.append({"ledger", id}, ExpectedVersion::any(), {added(1)}).or_throw();
+    };
+    AppendResult of_twin;
+    const auto decide = [&](const Ledger&) -> std::vector<NewEvent> {
+      if (after_conflict && ++decisions == 1) return {added(5)};
+      of_twin = repository()
+                    .execute(
+                        id, [](const Ledger&) { return added_each(5, 5); }, command(id))
+                    .result;
+      throw std::domain_error("holds less");
+    };
+    const Executed<Ledger> executed = repository().execute(id, decide, command(id));
+    EXPECT_EQ(of_twin.status, AppendStatus::appended);
+    EXPECT_EQ(executed.result.status, AppendStatus::replayed);
+    EXPECT_EQ(executed.result.streams, of_twin.streams);
+    EXPECT_EQ(executed.attempts, after_conflict ? 2 : 1);
+  }
+}
+
+TEST_F(AggregateCommands, WhatCannotBeLookedUpDoesNotHideWhyItWasRefused) {
+  const auto close_and_refuse = [&](const Ledger&) -> std::vector<NewEvent> {
+    store.close();
+    throw std::domain_error("holds less");
+  };
+  EXPECT_THROW(repository().execute("1", close_and_refuse, command()), std::domain_error);
 }
 
 TEST_F(AggregateCommands, AreDecidedOnceThoughTheStreamIsContended) {

@@ -74,13 +74,14 @@ class Repository {
 
   /// The state now, or as of a version: the latest snapshot that helps, and the events after it. Events come as the
   /// store's upcasters make them; `version` counts the stored ones. Throws what reading and apply() throw. A snapshot
-  /// that is missing, of another form, damaged or cannot be read costs time and nothing else.
+  /// that is missing, of another form, damaged, such that apply() throws on it, or cannot be read costs time and
+  /// nothing else.
   Loaded<State> load(const std::string& id, std::optional<Version> at = {}) const;
 
   /// Loads, calls `decide(state)` for the events, and appends them if the stream is still at the version that was
-  /// loaded; after a conflict all over again. What decide throws comes through, and nothing was written. No events:
-  /// nothing is written (with a command: the command is recorded). Throws what load() and append() throw; a snapshot
-  /// that fails afterwards changes nothing.
+  /// loaded; after a conflict all over again. What decide throws comes through, and nothing was written, unless another
+  /// caller came through with this command meanwhile. No events: nothing is written (with a command: the command is
+  /// recorded). Throws what load() and append() throw; a snapshot that fails afterwards changes nothing.
   ///
   /// With a command the whole is done once: when it is known already, decide() is not called and the result is
   /// `replayed` with the first one's outcome, or request_id_reused if its type, stream, actor, channel, data or the id
@@ -94,6 +95,7 @@ class Repository {
 
  private:
   std::optional<Loaded<State>> load_snapshot(const StreamKey& stream, std::optional<Version> at) const;
+  Loaded<State> carried_on(Loaded<State> loaded, std::optional<Version> to) const;
   bool replay(Loaded<State>& loaded, std::optional<Version> to) const;
   AppendResult append(const AppendRequest& request) const;
   void snapshot_if_due(const std::string& id, const Executed<State>& executed) const;

@@ -23,6 +23,9 @@ STELE_API bool keep_snapshot(EventStore& store, const RepositoryOptions& options
 /// is not known.
 STELE_API std::optional<AppendResult> known_outcome(EventStore& store, const Command& command);
 
+/// The same for a request, which may have no command. What fails is as if it were not known.
+STELE_API std::optional<AppendResult> known_outcome_if_any(EventStore& store, const AppendRequest& request) noexcept;
+
 STELE_API void pause_before_retry(std::int32_t attempts, std::chrono::milliseconds first_pause);
 
 }  // namespace detail
@@ -40,13 +43,26 @@ StreamKey Repository<State>::key(std::string id) const {
 
 template <Aggregate State>
 Loaded<State> Repository<State>::load(const std::string& id, std::optional<Version> at) const {
-  const StreamKey stream = key(id);
-  if (std::optional<Loaded<State>> loaded = load_snapshot(stream, at); loaded && replay(*loaded, at)) {
-    return std::move(*loaded);
-  }
   Loaded<State> loaded;
-  loaded.stream = stream;
-  replay(loaded, at);
+  loaded.stream = key(id);
+  if (std::optional<Loaded<State>> kept = load_snapshot(loaded.stream, at)) loaded = std::move(*kept);
+  return carried_on(std::move(loaded), at);
+}
+
+/// With the events behind it; or all events' state, if they do not go with the snapshot that it began with.
+template <Aggregate State>
+Loaded<State> Repository<State>::carried_on(Loaded<State> loaded, std::optional<Version> to) const {
+  if (loaded.snapshot_version > Version(0)) {
+    try {
+      if (replay(loaded, to)) return loaded;
+    } catch (...) {  // If it is not the snapshot's fault, it comes again below.
+      detail::tell_snapshot_trouble(options_);
+    }
+    Loaded<State> anew;
+    anew.stream = std::move(loaded.stream);
+    loaded = std::move(anew);
+  }
+  replay(loaded, to);
   return loaded;
 }
 
@@ -112,11 +128,19 @@ Executed<State> Repository<State>::execute(const std::string& id, Decide decide,
   while (true) {
     ++executed.attempts;
     append_to.expected = ExpectedVersion::exactly(executed.loaded.version);
-    append_to.events = decide(std::as_const(executed.loaded.state));
+    try {
+      append_to.events = decide(std::as_const(executed.loaded.state));
+    } catch (...) {
+      // It may have seen what this very command has done meanwhile.
+      std::optional<AppendResult> known = detail::known_outcome_if_any(*store_, request);
+      if (!known) throw;
+      executed.result = std::move(*known);
+      return executed;
+    }
     executed.result = append(request);
     if (executed.result.status != AppendStatus::conflict || executed.attempts >= options_.attempts) break;
     detail::pause_before_retry(executed.attempts, options_.first_pause);
-    replay(executed.loaded, {});
+    executed.loaded = carried_on(std::move(executed.loaded), {});
   }
   if (executed.result.status == AppendStatus::appended && !append_to.events.empty()) snapshot_if_due(id, executed);
   return executed;

@@ -25,6 +25,7 @@ namespace {
 constexpr std::uint16_t default_port = 6379;
 constexpr std::chrono::milliseconds default_timeout{10'000};
 constexpr std::size_t error_bytes = 200;
+constexpr int tries = 100;
 
 /// hiredis writes to sockets in a way that raises SIGPIPE when the server is gone. This keeps it from the program,
 /// whatever that does about the signal.
@@ -122,23 +123,30 @@ struct ContextDeleter {
   void operator()(redisContext* context) const noexcept { redisFree(context); }
 };
 
+/// What a try to add came to.
+enum class Added : std::uint8_t { yes, somebody_wrote_meanwhile };
+
 std::string_view text_of(const redisReply& reply) noexcept {
   const bool has_text =
       reply.type == REDIS_REPLY_STRING || reply.type == REDIS_REPLY_STATUS || reply.type == REDIS_REPLY_ERROR;
   return has_text ? std::string_view(reply.str, reply.len) : std::string_view();
 }
 
-/// The value behind a name in a list of names and values.
-std::optional<std::string_view> find(const redisReply& pairs, std::string_view name) {
-  for (std::size_t i = 0; i + 1 < pairs.elements; i += 2) {
-    if (text_of(*pairs.element[i]) == name) return text_of(*pairs.element[i + 1]);
-  }
-  return std::nullopt;
+bool is_array(const redisReply& reply, std::size_t elements) noexcept {
+  return reply.type == REDIS_REPLY_ARRAY && reply.elements == elements;
 }
 
-bool is_there_already(const redisReply& reply) {
-  return reply.type == REDIS_REPLY_ERROR &&
-         text_of(reply).find("equal or smaller than the target stream top item") != std::string_view::npos;
+/// The value behind a name in a list of names and values.
+const redisReply* find(const redisReply& pairs, std::string_view name) {
+  for (std::size_t i = 0; i + 1 < pairs.elements; i += 2) {
+    if (text_of(*pairs.element[i]) == name) return pairs.element[i + 1];
+  }
+  return nullptr;
+}
+
+std::optional<std::string_view> find_text(const redisReply& pairs, std::string_view name) {
+  const redisReply* const value = find(pairs, name);
+  return value == nullptr ? std::nullopt : std::optional(text_of(*value));
 }
 
 /// What the server says, without what it repeats of the command.
@@ -150,14 +158,15 @@ std::string without_arguments(std::string_view error) {
 
 class RedisPublisher::Impl {
  public:
-  Impl(std::string_view url, std::string relay) : settings_(Settings::parse(url)), relay_(std::move(relay)) {}
+  Impl(std::string_view url, std::string relay, std::string tenant)
+      : settings_(Settings::parse(url)), relay_(std::move(relay)), tenant_(std::move(tenant)) {}
 
   void publish(std::span<const RecordedEvent> events) {
     if (events.empty()) return;
     const WithoutSigpipe guard;
     try {
       if (!context_) connect();
-      add_all(events);
+      add_all(entries_of(events));
     } catch (...) {
       context_.reset();  // There may be answers left in it.
       throw;
@@ -185,50 +194,132 @@ class RedisPublisher::Impl {
     require_good(*receive(), ErrorCode::cannot_connect);
   }
 
-  void add_all(std::span<const RecordedEvent> events) {
+  struct Entry {
+    EntryId id;
+    const RecordedEvent* event;
+    std::vector<std::string> command;
+  };
+
+  std::vector<Entry> entries_of(std::span<const RecordedEvent> events) const {
+    std::vector<Entry> entries;
     EntryId id;
     for (const RecordedEvent& event : events) {
       const std::int64_t position = event.position.value();
       id = {position, position == id.position ? id.number + 1 : 0};
-      add(event, id);
+      entries.push_back({id, &event, command_of(event, id)});
     }
-    bool refused = false;
-    for (std::size_t i = 0; i < events.size(); ++i) {
-      const Reply reply = receive();
-      if (is_there_already(*reply)) {
-        refused = true;
-      } else {
-        require_good(*reply, ErrorCode::io);
-      }
-    }
-    if (refused) require_own_stream(id);
+    return entries;
   }
 
-  void add(const RecordedEvent& event, const EntryId& id) {
+  std::vector<std::string> command_of(const RecordedEvent& event, const EntryId& id) const {
     std::vector<std::string> command{"XADD", settings_.stream};
     if (settings_.maxlen) command.insert(command.end(), {"MAXLEN", "~", std::to_string(*settings_.maxlen)});
-    command.insert(command.end(), {id.to_string(), "event", to_json_line(event), "id", event.event_id.to_string(),
-                                   "type", event.type, "tenant", event.stream.tenant, "stream",
-                                   event.stream.type + "/" + event.stream.id, "relay", relay_});
-    send(command);
+    command.insert(command.end(),
+                   {id.to_string(), "event", to_json_line(event), "id", event.event_id.to_string(), "type", event.type,
+                    "tenant", event.stream.tenant, "stream", event.stream.type + "/" + event.stream.id, "relay", relay_,
+                    "relay_tenant", tenant_});
+    return command;
   }
 
-  /// A refused event was published before if this relay, which goes in order, wrote what came last.
-  void require_own_stream(const EntryId& last) {
-    send({"XREVRANGE", settings_.stream, "+", "-", "COUNT", "1"});
-    const Reply newest = receive();
-    require_good(*newest, ErrorCode::io);
-    if (newest->type == REDIS_REPLY_ARRAY && newest->elements > 0) {
-      const redisReply& entry = *newest->element[0];
-      if (entry.elements == 2 && find(*entry.element[1], "relay") == relay_) return;
-      fail_for_good("the stream has entries of somebody else behind these events, and takes no more");
+  /// Whoever writes between the look at the stream and the adding makes it begin again.
+  void add_all(const std::vector<Entry>& entries) {
+    for (int i = 0; i < tries; ++i) {
+      if (try_to_add(entries) == Added::yes) return;
     }
+    fail(ErrorCode::io, "others change the stream without a pause");
+  }
+
+  Added try_to_add(const std::vector<Entry>& entries) {
+    const std::optional<EntryId> top = watch(entries);
+    const auto first =
+        std::find_if(entries.begin(), entries.end(), [&](const Entry& e) { return !top || e.id > *top; });
+    require_published({entries.begin(), first});
+    // All or nothing: an entry that is missing below others could never be added again.
+    send({"MULTI"});
+    for (auto entry = first; entry != entries.end(); ++entry) send(entry->command);
+    send({"EXEC"});
+    std::optional<std::string> refused;
+    for (auto commands = entries.end() - first + 1; commands > 0; --commands) {
+      const Reply queued = receive();
+      if (queued->type == REDIS_REPLY_ERROR && !refused) refused = without_arguments(text_of(*queued));
+    }
+    const Reply done = receive();
+    if (refused) fail(ErrorCode::io, *refused);  // Says more than what EXEC says of it.
+    require_good(*done, ErrorCode::io);
+    if (done->type != REDIS_REPLY_ARRAY) return Added::somebody_wrote_meanwhile;
+    for (std::size_t i = 0; i < done->elements; ++i) require_good(*done->element[i], ErrorCode::io);
+    return Added::yes;
+  }
+
+  /// The stream's last id, which ours have to be above. What is at or below it has to be this relay's.
+  std::optional<EntryId> watch(const std::vector<Entry>& entries) {
+    send({"WATCH", settings_.stream});
+    send({"XREVRANGE", settings_.stream, "+", "-", "COUNT", "1"});
+    const Reply watching = receive();
+    const Reply newest = receive();
+    require_good(*watching, ErrorCode::io);
+    require_good(*newest, ErrorCode::io);
+    if (is_array(*newest, 1) && is_array(*newest->element[0], 2)) {
+      const redisReply& entry = *newest->element[0];
+      const redisReply& fields = *entry.element[1];
+      const std::optional<EntryId> top = EntryId::parse(text_of(*entry.element[0]));
+      const bool below = top && *top < entries.front().id;
+      if (!below && !(top && find_text(fields, "relay") == relay_ && find_text(fields, "relay_tenant") == tenant_)) {
+        fail_for_good("the stream has entries of somebody else behind these events, and takes no more");
+      }
+      return top;
+    }
+    const Reply about = stream_info();
+    if (!about) return std::nullopt;
+    const std::optional<EntryId> top = EntryId::parse(find_text(*about, "last-generated-id").value_or(""));
+    if (!top || *top < entries.front().id) return top;
+    if (std::none_of(entries.begin(), entries.end(), [&](const Entry& entry) { return entry.id == *top; })) {
+      fail_for_good("the stream is empty, and its last id is none of these events': it is not known whose it is");
+    }
+    return top;
+  }
+
+  /// These cannot be added any more. Each of them has to be there, unless it may have been there.
+  void require_published(std::span<const Entry> entries) {
+    for (const Entry& entry : entries) {
+      send({"XRANGE", settings_.stream, entry.id.to_string(), entry.id.to_string()});
+    }
+    std::optional<EntryId> missing;
+    for (const Entry& entry : entries) {
+      const Reply found = receive();
+      require_good(*found, ErrorCode::io);
+      if (!is_array(*found, 1) || !is_array(*found->element[0], 2)) {
+        missing = entry.id;  // The last one will do: what is removed is removed from the beginning on.
+      } else if (find_text(*found->element[0]->element[1], "id") != entry.event->event_id.to_string()) {
+        fail_for_good("the entry " + entry.id.to_string() + " is of another event: is the store another one?");
+      }
+    }
+    if (missing && !may_be_removed(*missing)) {
+      fail_for_good("the entry " + missing->to_string() + " has never been there, and there are entries behind it");
+    }
+  }
+
+  bool may_be_removed(const EntryId& id) {
+    const Reply about = stream_info();
+    if (!about) return true;
+    const redisReply* const added = find(*about, "entries-added");
+    const redisReply* const length = find(*about, "length");
+    if (added == nullptr || length == nullptr) return true;  // Before Redis 7 it is not told.
+    if (added->integer <= length->integer) return false;
+    const std::optional<EntryId> deleted = EntryId::parse(find_text(*about, "max-deleted-entry-id").value_or(""));
+    const redisReply* const first = find(*about, "first-entry");
+    if (first == nullptr || !is_array(*first, 2)) return true;
+    const std::optional<EntryId> oldest = EntryId::parse(text_of(*first->element[0]));
+    return !oldest || id < *oldest || !deleted || id <= *deleted;
+  }
+
+  /// Nothing when there is no such stream.
+  Reply stream_info() {
     send({"XINFO", "STREAM", settings_.stream});
-    const Reply about = receive();
+    Reply about = receive();
+    if (about->type == REDIS_REPLY_ERROR && text_of(*about).starts_with("ERR no such key")) return nullptr;
     require_good(*about, ErrorCode::io);
-    const std::optional<EntryId> top = EntryId::parse(find(*about, "last-generated-id").value_or(""));
-    if (top && *top <= last) return;
-    fail_for_good("the stream is empty, and its last id is above these events: it is not known whose it is");
+    return about;
   }
 
   template <class Words>
@@ -287,11 +378,12 @@ class RedisPublisher::Impl {
 
   const Settings settings_;
   const std::string relay_;
+  const std::string tenant_;
   std::unique_ptr<redisContext, ContextDeleter> context_;
 };
 
-RedisPublisher::RedisPublisher(std::string_view url, std::string relay)
-    : impl_(std::make_unique<Impl>(url, std::move(relay))) {}
+RedisPublisher::RedisPublisher(std::string_view url, std::string relay, std::string tenant)
+    : impl_(std::make_unique<Impl>(url, std::move(relay), std::move(tenant))) {}
 RedisPublisher::~RedisPublisher() = default;
 
 void RedisPublisher::publish(std::span<const RecordedEvent> events) {

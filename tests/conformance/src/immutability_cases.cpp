@@ -7,7 +7,7 @@ namespace stele::testing {
 namespace {
 
 /// Events with attributes and every other field, several streams and tenants, commands with and without events.
-void fill(EventStore& store) {
+void fill_for_attacks(EventStore& store) {
   for (int i = 1; i <= 3; ++i) {
     AppendRequest append = request(command("r-" + std::to_string(i)), thing("s-" + std::to_string(i)),
                                    ExpectedVersion::any(), {full_event(2 * i), full_event(2 * i + 1)});
@@ -49,7 +49,7 @@ std::string first_difference(const std::string& before, const std::string& after
 
 void attacks_are_refused(Harness& harness) {
   EventStore store = open_store(harness);
-  fill(store);
+  fill_for_attacks(store);
   std::string before = everything(store);
   const std::vector<RawScript> attacks = harness.immutability_attacks();
   EXPECT_GE(attacks.size(), 6u) << "too few attacks to believe in";
@@ -71,7 +71,7 @@ void attacks_are_refused(Harness& harness) {
 // The refusals above must not be a database that refuses everything.
 void the_store_goes_on_after_attacks(Harness& harness) {
   EventStore store = open_store(harness);
-  fill(store);
+  fill_for_attacks(store);
   for (const RawScript& attack : harness.immutability_attacks()) harness.raw_sql(attack.statements.at(0));
   expect_appended(store.append(thing("s-1"), ExpectedVersion::exactly(2), events(2)), 3, 4);
   expect_appended(store.append(thing("new"), ExpectedVersion::no_stream(), {full_event(50)}), 1, 1);
@@ -81,7 +81,7 @@ void the_store_goes_on_after_attacks(Harness& harness) {
 // Through the store itself nothing can be changed: what exists is repeated, refused or continued.
 void no_append_changes_what_is_there(Harness& harness) {
   EventStore store = open_store(harness);
-  fill(store);
+  fill_for_attacks(store);
   const std::string before = everything(store);
   NewEvent changed = full_event(2);
   changed.data = json(R"({"changed":true})");
@@ -102,7 +102,7 @@ void no_append_changes_what_is_there(Harness& harness) {
 
 void raw_sql_executes_and_reports(Harness& harness) {
   EventStore store = open_store(harness);
-  fill(store);
+  fill_for_attacks(store);
   // raw_sql() does execute statements, and does report errors: without that the other cases prove nothing.
   EXPECT_EQ(harness.raw_sql("SELECT 1"), "");
   EXPECT_NE(harness.raw_sql("SELECT * FROM no_such_table_anywhere"), "");

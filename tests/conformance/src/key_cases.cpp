@@ -269,7 +269,7 @@ struct Place {
   void (*put)(AppendRequest&, const std::string&);
 };
 
-NewEvent& first_event(AppendRequest& asked) {
+NewEvent& event_with_key(AppendRequest& asked) {
   return asked.streams.front().events.front();
 }
 
@@ -292,15 +292,15 @@ constexpr Place places[] = {
        r.command->actor = Actor{ActorType::user, text};
      }},
     {"stream_id", [](AppendRequest& r, const std::string& text) { r.command->stream = thing(text); }},
-    {"event_type", [](AppendRequest& r, const std::string& text) { first_event(r).type = text; }},
+    {"event_type", [](AppendRequest& r, const std::string& text) { event_with_key(r).type = text; }},
     {"actor_id",
      [](AppendRequest& r, const std::string& text) {
-       first_event(r).actor = Actor{ActorType::user, text};
+       event_with_key(r).actor = Actor{ActorType::user, text};
      }},
-    {"source", [](AppendRequest& r, const std::string& text) { first_event(r).source = text; }},
-    {"idempotency_key", [](AppendRequest& r, const std::string& text) { first_event(r).idempotency_key = text; }},
-    {"attributes", [](AppendRequest& r, const std::string& text) { first_event(r).attributes[text] = "x"; }},
-    {"attributes", [](AppendRequest& r, const std::string& text) { first_event(r).attributes["x"] = text; }},
+    {"source", [](AppendRequest& r, const std::string& text) { event_with_key(r).source = text; }},
+    {"idempotency_key", [](AppendRequest& r, const std::string& text) { event_with_key(r).idempotency_key = text; }},
+    {"attributes", [](AppendRequest& r, const std::string& text) { event_with_key(r).attributes[text] = "x"; }},
+    {"attributes", [](AppendRequest& r, const std::string& text) { event_with_key(r).attributes["x"] = text; }},
 };
 
 AppendRequest good_request() {

@@ -8,7 +8,7 @@ namespace stele::testing {
 namespace {
 
 /// What corruptions() may count on, and a little of everything else.
-void fill(EventStore& store) {
+void fill_for_verify(EventStore& store) {
   for (int i = 1; i <= 4; ++i) {
     const std::string id = std::to_string(i);
     std::vector<NewEvent> made = {full_event(2 * i), full_event(2 * i + 1)};
@@ -44,7 +44,7 @@ void an_empty_store_is_fine(Harness& harness) {
 
 void a_full_store_is_fine(Harness& harness) {
   EventStore store = open_store(harness);
-  fill(store);
+  fill_for_verify(store);
   const std::string before = contents(store);
   const VerifyReport report = store.verify();
   EXPECT_EQ(contents(store), before) << "verify writes";
@@ -113,7 +113,7 @@ void every_corruption_is_reported(Harness& harness) {
     SCOPED_TRACE(corruption.name);
     const std::unique_ptr<Harness> damaged = another_harness();
     EventStore store = open_store(*damaged);
-    fill(store);
+    fill_for_verify(store);
     ASSERT_EQ(text(store.verify()), "");
     store.close();
     for (const std::string& statement : corruption.statements) {
