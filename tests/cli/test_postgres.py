@@ -227,6 +227,21 @@ class Follow(PostgresTest):
         self.assertEqual(process.wait(30), OK)
 
 
+class ClosedOutput(PostgresTest):
+    def test_what_is_printed_does_not_get_into_the_connection(self):
+        self.run_stele("migrate", "up")
+        self.append("order/1")
+        for arguments in (("--json", "log"), ("--json", "log", "--follow")):
+            # Without standard output, the first descriptor that is free is that of the connection.
+            process = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *self.command(*arguments, url=self.url)],
+                                     stderr=subprocess.PIPE, text=True, env=self.environment(), timeout=60)
+            self.assertEqual(process.returncode, FAILED)
+            self.assertIn("cannot write to standard output", process.stderr)
+        process = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *self.command("streams", "--nonsense", url=self.url)],
+                                 stdout=subprocess.PIPE, text=True, env=self.environment(), timeout=60)
+        self.assertEqual(process.returncode, USAGE)
+
+
 class Data(PostgresTest):
     def export_from(self, url):
         # Whoever wrote the numbers, they are compared as JSON and not as text; nothing is rounded on the way.
