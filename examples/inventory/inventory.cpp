@@ -60,8 +60,13 @@ void InventoryStock::apply(const stele::RecordedEvent& event, stele::ProjectionC
 
 void InventoryStock::activate(stele::ProjectionContext& context) {
   soci::session& sql = stele::sql(context);
+  const std::string view = " VIEW inventory_stock AS SELECT * FROM " + table_of(context);
+  if (sql.get_backend_name() == "postgresql") {
+    sql << "CREATE OR REPLACE" + view;  // So that the rights to read it stay.
+    return;
+  }
   sql << "DROP VIEW IF EXISTS inventory_stock";  // One statement at a time: SOCI runs no more than that.
-  sql << "CREATE VIEW inventory_stock AS SELECT * FROM " + table_of(context);
+  sql << "CREATE" + view;
 }
 
 void InventoryStock::drop(stele::ProjectionContext& context) {
