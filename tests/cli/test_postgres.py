@@ -365,6 +365,26 @@ class Roles(PostgresTest):
                     self.query(f"SET ROLE {self.roles[kind]}; {attack}")
         self.run_stele("verify")
 
+    def test_a_writer_runs_projections_where_it_may_make_tables(self):
+        self.migrate()
+        self.append("order/1")
+        self.grant()
+        file = self.write("p.json", json.dumps({
+            "name": "seen",
+            "create": ["CREATE TABLE IF NOT EXISTS seen_{generation} (position BIGINT)"],
+            "activate": ["CREATE OR REPLACE VIEW seen AS SELECT * FROM seen_{generation}"],
+            "drop": ["DROP TABLE IF EXISTS seen_{generation} CASCADE"],
+            "on": {"Happened": ["INSERT INTO seen_{generation} VALUES (:position)"]},
+        }))
+        url = self.as_role("writer")
+        self.assertIn("permission denied", self.run_stele("projection", "run", "--once", file, url=url, expect=FAILED).err)
+        self.query(f"GRANT CREATE ON SCHEMA {self.schema} TO {self.roles['writer']}")
+        self.run_stele("projection", "run", "--once", file, url=url)
+        self.query(f"SET ROLE {self.roles['writer']}; GRANT SELECT ON seen TO {self.roles['reader']}")
+        self.grant()  # Again: what is not the store's stays as it is.
+        self.run_stele("projection", "rebuild", file, url=url)
+        self.assertEqual(self.query(f"SET ROLE {self.roles['reader']}; SELECT * FROM seen"), "1")
+
     def test_sqlite_has_none(self):
         psql("".join(f"CREATE ROLE {role};" for role in self.roles.values()))
         self.run_stele("migrate", "up", url=self.sqlite_url())
