@@ -36,7 +36,7 @@ int follow(const Context& context, EventStore& store, const LogReadOptions& read
   if (interval) options.poll_interval = *interval;
   options.trouble = trouble_reporter(context);
 
-  Ending ending;
+  Ending ending(true);
   std::exception_ptr failure;
   std::optional<std::uint64_t> left = read.limit;
   bool done = false;

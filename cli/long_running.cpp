@@ -31,7 +31,7 @@ void wake() noexcept {
 
 }  // namespace
 
-Ending::Ending() {
+Ending::Ending(bool prints) : prints_(prints) {
   if (::pipe2(ending_pipe.data(), O_CLOEXEC | O_NONBLOCK) != 0) throw CommandFailure(exit_failed, "cannot make a pipe");
   struct sigaction action {};
   action.sa_handler = [](int) { wake(); };
@@ -55,12 +55,11 @@ void Ending::reached() noexcept {
 
 void Ending::wait(const std::function<bool()>& over) {
   // Of standard output only errors are asked for, and those are always told.
-  std::array<pollfd, 2> watched{{{ending_pipe[0], POLLIN, 0}, {STDOUT_FILENO, 0, 0}}};
+  std::array<pollfd, 2> watched{{{ending_pipe[0], POLLIN, 0}, {prints_ ? STDOUT_FILENO : -1, 0, 0}}};
   while (!over()) {
     if (::poll(watched.data(), watched.size(), look_interval_ms) <= 0) continue;
     if (watched[0].revents != 0) return;
     if ((watched[1].revents & (POLLERR | POLLHUP)) != 0) throw OutputError(EPIPE, "standard output was closed");
-    watched[1].fd = -1;  // There is none. Writing will tell.
   }
 }
 

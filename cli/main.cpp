@@ -1,5 +1,8 @@
 // The command line: reads the arguments, runs one command, and turns whatever comes of it into a message and an exit
 // code.
+#include <fcntl.h>
+
+#include <cerrno>
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -38,6 +41,15 @@ void report(bool json, std::string_view code, std::string_view text, int exit, c
     return;
   }
   message("stele: " + printable(text));
+}
+
+/// The number of one that is closed would be given to the next connection, which would then get what is printed. Opened
+/// the wrong way round, it fails as one that is closed.
+void hold_standard_descriptors() noexcept {
+  for (const int descriptor : {0, 1, 2}) {
+    if (::fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
+    [[maybe_unused]] const int opened = ::open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY);
+  }
 }
 
 /// What was printed before a failure is not lost.
@@ -84,6 +96,7 @@ int run(const Context& context) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  hold_standard_descriptors();
   std::signal(SIGPIPE, SIG_IGN);  // Writes report it instead.
 
   CLI::App app("An event store on the database that a URL names.", "stele");

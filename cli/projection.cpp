@@ -189,6 +189,15 @@ void say(const Context& context, const std::string& name, const char* what, std:
   }
 }
 
+bool is_held(EventStore& store, const driver::ProjectionKey& key) {
+  try {
+    const std::optional<driver::ProjectionState> state = store.driver().find_projection(key);
+    return state && !holders(*state).empty();
+  } catch (const Error&) {  // The runner tells of it.
+    return false;
+  }
+}
+
 int run(const Context& context, const ProjectionArguments& arguments) {
   using State = Subscription::State;
   EventStore store = context.open_store();
@@ -199,12 +208,14 @@ int run(const Context& context, const ProjectionArguments& arguments) {
     say(context, projection->name(), "position", position.value(), "is at position ");
     return exit_ok;
   }
-  Ending ending;
+  Ending ending(false);
   ProjectionRunner runner(store, projection, options);
   bool waiting = false;
   ending.wait([&] {
     const State state = runner.state();
-    const bool now_waiting = state == State::waiting_for_lease;
+    // Nobody need have it: at first it waits for itself.
+    const bool now_waiting = state == State::waiting_for_lease &&
+                             is_held(store, {projection->name(), projection->tenant()}) && runner.state() == state;
     // In a group it is no news that there are others.
     if (now_waiting && !waiting && options.parts == 1 && !context.quiet) {
       message("stele: " + printable(projection->name()) + " is running elsewhere; waiting to take over");

@@ -1,6 +1,13 @@
 // stele relay: hands the log on to something outside, in order and at least once.
 #include "stele/relay.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
 #include "arguments.h"
 #include "command_line.h"
 #include "exit_codes.h"
@@ -24,16 +31,51 @@ struct RelayArguments {
   bool once = false;
 };
 
-/// Lines on standard output. What that does not take is not tried again: it ends the command.
+/// Lines on standard output.
 class OutputPublisher final : public Publisher {
  public:
-  explicit OutputPublisher(Ending& ending) : ending_(ending) {}
+  void publish(std::span<const RecordedEvent> events) override {
+    if (!begun_ && ends_in_a_torn_line()) out().write("\n");  // Else its rest would be the first event's line.
+    begun_ = true;
+    for (const RecordedEvent& event : events) out().write_line(to_json_line(event));
+    out().flush();
+    // The checkpoint must not be safer than what it says was handed on.
+    if (is_file() && ::fdatasync(STDOUT_FILENO) != 0) {
+      throw OutputError(errno, std::string("cannot write to standard output: ") + std::strerror(errno));
+    }
+  }
+
+ private:
+  static bool is_file() noexcept {
+    struct stat about {};
+    return ::fstat(STDOUT_FILENO, &about) == 0 && S_ISREG(about.st_mode);
+  }
+
+  /// Somebody was killed while writing to the file, or its disk was full. A file that may not be read does not tell.
+  static bool ends_in_a_torn_line() noexcept {
+    if (!is_file()) return false;
+    const int file = ::open("/proc/self/fd/1", O_RDONLY | O_CLOEXEC);
+    if (file < 0) return false;
+    const bool appends = (::fcntl(STDOUT_FILENO, F_GETFL) & O_APPEND) != 0;
+    const off_t end = appends ? ::lseek(file, 0, SEEK_END) : ::lseek(STDOUT_FILENO, 0, SEEK_CUR);
+    char last = '\n';
+    const bool read = end > 0 && ::pread(file, &last, 1, end - 1) == 1;
+    ::close(file);
+    return read && last != '\n';
+  }
+
+  bool begun_ = false;
+};
+
+/// Ends the command with the first failure, in place of trying again.
+class TriedOnce final : public Publisher {
+ public:
+  TriedOnce(std::shared_ptr<Publisher> to, Ending& ending) : to_(std::move(to)), ending_(ending) {}
 
   void publish(std::span<const RecordedEvent> events) override {
     try {
-      if (failure_) std::rethrow_exception(failure_);
-      for (const RecordedEvent& event : events) out().write_line(to_json_line(event));
-      out().flush();
+      rethrow_failure();
+      to_->publish(events);
     } catch (...) {
       failure_ = std::current_exception();
       ending_.reached();
@@ -47,16 +89,19 @@ class OutputPublisher final : public Publisher {
   }
 
  private:
+  const std::shared_ptr<Publisher> to_;
   Ending& ending_;
   std::exception_ptr failure_;
 };
 
-std::shared_ptr<Publisher> publisher_to(const std::string& url, const std::string& relay) {
+std::shared_ptr<Publisher> publisher_to(const std::string& url, const RelayOptions& options) {
+  if (url == "-") return std::make_shared<OutputPublisher>();
   try {
 #ifdef STELE_WITH_REDIS
-    return std::make_shared<RedisPublisher>(url, relay);
+    return std::make_shared<RedisPublisher>(url, options.name, options.filter.tenant.value_or(std::string()));
 #else
-    if (!relay.empty() && url.starts_with("redis:")) throw UsageError("--to: this program was built without Redis");
+    if (!options.name.empty() && url.starts_with("redis:"))
+      throw UsageError("--to: this program was built without Redis");
     throw UsageError("--to: neither - nor a URL that this program knows");
 #endif
   } catch (const Error& error) {
@@ -78,16 +123,13 @@ RelayOptions options_of(const RelayArguments& arguments) {
 int relay(const Context& context, const RelayArguments& arguments) {
   using State = Subscription::State;
   RelayOptions options = options_of(arguments);
-  Ending ending;
-  std::shared_ptr<OutputPublisher> output;
-  std::shared_ptr<Publisher> publisher;
-  if (*arguments.to == "-") {
-    publisher = output = std::make_shared<OutputPublisher>(ending);
-  } else {
-    publisher = publisher_to(*arguments.to, arguments.name);
-  }
-  options.trouble = [output, report = trouble_reporter(context)](const Error& error) {
-    if (!output || !output->failed()) report(error);
+  const bool prints = *arguments.to == "-";
+  Ending ending(prints);
+  std::shared_ptr<Publisher> publisher = publisher_to(*arguments.to, options);
+  std::shared_ptr<TriedOnce> tried_once;
+  if (prints || arguments.once) publisher = tried_once = std::make_shared<TriedOnce>(publisher, ending);
+  options.trouble = [tried_once, report = trouble_reporter(context)](const Error& error) {
+    if (!tried_once || !tried_once->failed()) report(error);
   };
   if (arguments.once) options.caught_up = [&ending](Position) { ending.reached(); };
 
@@ -107,7 +149,7 @@ int relay(const Context& context, const RelayArguments& arguments) {
     return state == State::failed;
   });
   relay.stop();
-  if (output) output->rethrow_failure();
+  if (tried_once) tried_once->rethrow_failure();
   if (const std::optional<Error> error = relay.error()) throw Error(*error);
   return exit_ok;
 }

@@ -22,8 +22,14 @@ int roles(const Context& context, const driver::RoleNames& names) {
   }
   Table table({{"ROLE"}, {"MAY"}});
   table.add({printable(names.reader), "read"});
-  table.add({printable(names.writer), "read and append"});
-  table.add({printable(names.admin), "read, append, and remove snapshots and offsets of projections"});
+  if (store.driver().name() == "postgres") {
+    for (const std::string& name : {names.writer, names.admin}) {
+      table.add({printable(name), "read, append, keep and remove snapshots, run projections"});
+    }
+  } else {
+    table.add({printable(names.writer), "read and append"});
+    table.add({printable(names.admin), "read, append, and remove snapshots and offsets of projections"});
+  }
   table.end();
   return exit_ok;
 }
@@ -38,8 +44,8 @@ void add_roles(CLI::App& app, Context& context) {
     command->add_option(option, name, may + "; \"" + name + "\" unless given")->type_name("NAME");
   };
   add("--reader", names->reader, "May read");
-  add("--writer", names->writer, "May append, too");
-  add("--admin", names->admin, "May remove snapshots and offsets of projections, too");
+  add("--writer", names->writer, "May append, too; on PostgreSQL keep snapshots and run projections as well");
+  add("--admin", names->admin, "On SQL Server may remove snapshots, too; elsewhere the same");
   command->callback([&context, names] { context.action = [&context, names] { return roles(context, *names); }; });
 }
 

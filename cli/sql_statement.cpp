@@ -48,10 +48,25 @@ class Parser {
   void parse() {
     while (at_ < text_.size()) {
       const char c = text_[at_];
-      if (ended_ && !is_blank(c) && !at_comment()) refuse("holds more than one statement");
       if (at_comment()) {
         skip_comment();
-      } else if (c == '\'') {
+        continue;
+      }
+      if (is_blank(c)) {
+        copy();
+        continue;
+      }
+      if (ended_) refuse("holds more than one statement");
+      if (begins_name(c)) {
+        word();
+        continue;
+      }
+      if (c == ';') {
+        semicolon();
+        continue;
+      }
+      seen("");
+      if (c == '\'') {
         literal(false);
       } else if (c == '"' || (c == '`' && dialect_ == SqlDialect::sqlite)) {
         quoted_name(c);
@@ -59,14 +74,10 @@ class Parser {
         quoted_name(']');
       } else if (c == ':') {
         colon();
-      } else if (c == ';') {
-        semicolon();
       } else if (c == '$' && dialect_ == SqlDialect::postgres) {
         dollar();
       } else if (is_foreign_parameter(c)) {
         refuse(std::string("\"") + c + "\": parameters are written :name");
-      } else if (begins_name(c)) {
-        word();
       } else if (is_digit(c)) {
         while (at_ < text_.size() && in_name(text_[at_])) copy();
       } else {
@@ -74,17 +85,30 @@ class Parser {
       }
     }
     if (words_.empty()) refuse("is empty");
-    constexpr std::array<std::string_view, 9> forbidden{"begin", "start",     "commit",  "end", "rollback",
-                                                        "abort", "savepoint", "release", "save"};
-    if (std::find(forbidden.begin(), forbidden.end(), words_.front()) != forbidden.end()) {
-      refuse("the transaction is not the projection's to begin or end");
-    }
+    check_first_words();
   }
 
   std::string made;
   std::vector<std::function<SqlValue(const RecordedEvent&)>> parameters;
 
  private:
+  void check_first_words() const {
+    constexpr std::array<std::string_view, 10> of_transactions{"begin", "start",     "commit",  "end",     "rollback",
+                                                               "abort", "savepoint", "release", "prepare", "save"};
+    constexpr std::array<std::string_view, 7> of_connections{"set",    "reset",  "discard", "pragma",
+                                                             "attach", "detach", "vacuum"};
+    const auto begins_with_one_of = [this](const auto& words) {
+      return std::find(words.begin(), words.end(), words_.front()) != words.end();
+    };
+    if (begins_with_one_of(of_transactions)) refuse("the transaction is not the projection's to begin or end");
+    // These end with the transaction.
+    if (dialect_ == SqlDialect::postgres && words_.front() == "set" && words_.size() > 1 &&
+        (words_[1] == "local" || words_[1] == "constraints")) {
+      return;
+    }
+    if (begins_with_one_of(of_connections)) refuse("the connection's settings are not the projection's to change");
+  }
+
   char peek(std::size_t ahead = 1) const noexcept { return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0'; }
   void copy() { made += text_[at_++]; }
 
@@ -163,6 +187,13 @@ class Parser {
     const std::size_t begin = at_;
     while (at_ < text_.size() && (in_name(text_[at_]) || (text_[at_] == '$' && at_ > begin))) copy();
     const std::string name = lower(text_.substr(begin, at_ - begin));
+    if (name.starts_with("\xEF\xBB\xBF")) refuse("U+FEFF outside of quotes");  // To SQLite it is a blank.
+    // T-SQL needs nothing between two statements.
+    constexpr std::array<std::string_view, 4> reserved{"commit", "rollback", "tran", "transaction"};
+    if (dialect_ == SqlDialect::mssql && std::find(reserved.begin(), reserved.end(), name) != reserved.end()) {
+      refuse("the transaction is not the projection's to begin or end");
+    }
+    seen(name);
     add_word(name);
     if (dialect_ == SqlDialect::postgres && name == "e" && at_ < text_.size() && text_[at_] == '\'') literal(true);
   }
@@ -170,6 +201,9 @@ class Parser {
   void add_word(std::string name) {
     if (words_.size() < 3) words_.push_back(std::move(name));
   }
+
+  /// A word, or ";", or "" for anything else.
+  void seen(std::string token) { before_last_ = std::exchange(last_, std::move(token)); }
 
   /// SQLite would bind NULL to them, and the servers something else.
   bool is_foreign_parameter(char c) const noexcept {
@@ -198,7 +232,9 @@ class Parser {
   }
 
   void semicolon() {
-    if (is_trigger()) return copy();
+    const bool ends_trigger = before_last_ == ";" && last_ == "end";
+    seen(";");
+    if (is_trigger() && !ends_trigger) return copy();
     ended_ = true;
     ++at_;
   }
@@ -268,6 +304,7 @@ class Parser {
   const SqlDialect dialect_;
   std::size_t at_ = 0;
   bool ended_ = false;
+  std::string last_, before_last_;  // Tokens.
   std::vector<std::string> words_;  // The first three, in lower case.
   std::map<std::string, std::size_t, std::less<>> numbers_;
 };

@@ -28,7 +28,9 @@ class Publishing final : public detail::Delivery {
         publisher_->publish(page.events);
         break;
       } catch (...) {
-        if (follower.failed(detail::current_error(), attempts) != Follower::Verdict::again) return false;
+        const Error error = detail::current_error();
+        if (error.code() == ErrorCode::invalid_argument && !detail::may_pass(error)) throw Error(error);
+        if (follower.failed(error, attempts) != Follower::Verdict::again) return false;
       }
     }
     return done(follower, page.scanned_to, page.events.size());

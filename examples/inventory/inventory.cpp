@@ -88,9 +88,14 @@ void InventoryStock::apply(const stele::RecordedEvent& event, stele::ProjectionC
 
 void InventoryStock::activate(stele::ProjectionContext& context) {
   soci::session& sql = stele::sql(context);
-  // One statement at a time: SOCI runs no more than that.
-  sql << "DROP VIEW IF EXISTS " + prefix_ + "inventory_stock";
-  sql << "CREATE VIEW " + prefix_ + "inventory_stock AS SELECT * FROM " + table_of(context);
+  const std::string name = prefix_ + "inventory_stock";
+  const std::string view = " VIEW " + name + " AS SELECT * FROM " + table_of(context);
+  if (sql.get_backend_name() == "postgresql") {
+    sql << "CREATE OR REPLACE" + view;  // So that the rights to read it stay.
+    return;
+  }
+  sql << "DROP VIEW IF EXISTS " + name;  // One statement at a time: SOCI runs no more than that.
+  sql << "CREATE" + view;
 }
 
 void InventoryStock::drop(stele::ProjectionContext& context) {

@@ -573,9 +573,10 @@ LEFT JOIN commands AS c ON c.command_no = e.command_no;
 
 -- --- Roles -------------------------------------------------------------------------------------------------------------
 --
--- Nobody but the owner may do anything until grant_roles() is called. A reader selects; a writer appends, keeps snapshots and
--- runs projections too; an admin may do the same. No role may UPDATE, DELETE or TRUNCATE what is append-only: append() runs with its owner's
--- rights and is the only way to move a stream's head.
+-- Nobody but the owner may do anything until grant_roles() is called. A reader selects; a writer appends, keeps snapshots
+-- and runs projections too, and may remove both; an admin may do the same. No role may UPDATE, DELETE or TRUNCATE what is
+-- append-only: append() runs with its owner's rights and is the only way to move a stream's head. What else is in the
+-- schema, read models and the application's own tables, is left alone.
 
 DO $$
 BEGIN
@@ -587,28 +588,32 @@ CREATE FUNCTION grant_roles(reader text, writer text, admin text) RETURNS void L
 SET search_path FROM CURRENT AS $$
 DECLARE
     role_name text;
-    kept text;
+    relation text;
+    -- What readers keep, and what can be made again; of later migrations.
+    kept CONSTANT text[] := ARRAY['snapshots', 'projections', 'projection_offsets', 'projection_members', 'dead_letters'];
+    appended CONSTANT text[] := ARRAY['streams', 'commands', 'events', 'event_attributes', 'event_log',
+                                      'stele_migrations'];
     own CONSTANT text := quote_ident(current_schema());
 BEGIN
     FOREACH role_name IN ARRAY ARRAY[reader, writer, admin] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
         END IF;
-        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA %s FROM %I', own, role_name);
         EXECUTE format('GRANT USAGE ON SCHEMA %s TO %I', own, role_name);
-        EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %s TO %I', own, role_name);
+        FOREACH relation IN ARRAY appended || kept LOOP
+            CONTINUE WHEN to_regclass(own || '.' || relation) IS NULL;
+            EXECUTE format('REVOKE ALL ON %s.%I FROM %I', own, relation, role_name);
+            EXECUTE format('GRANT SELECT ON %s.%I TO %I', own, relation, role_name);
+        END LOOP;
         EXECUTE format('GRANT SELECT ON SEQUENCE events_global_position_seq TO %I', role_name);
         EXECUTE format('GRANT EXECUTE ON FUNCTION settled_position() TO %I', role_name);
     END LOOP;
     FOREACH role_name IN ARRAY ARRAY[writer, admin] LOOP
         EXECUTE format('GRANT INSERT ON events TO %I', role_name);
         EXECUTE format('GRANT EXECUTE ON FUNCTION append, append_locks TO %I', role_name);
-        -- What readers keep, and what can be made again; of later migrations.
-        FOREACH kept IN ARRAY ARRAY['snapshots', 'projections', 'projection_offsets', 'projection_members',
-                                    'dead_letters'] LOOP
-            IF to_regclass(kept) IS NOT NULL THEN
-                EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %I TO %I', kept, role_name);
-            END IF;
+        FOREACH relation IN ARRAY kept LOOP
+            CONTINUE WHEN to_regclass(own || '.' || relation) IS NULL;
+            EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %s.%I TO %I', own, relation, role_name);
         END LOOP;
     END LOOP;
 END

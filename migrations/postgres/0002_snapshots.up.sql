@@ -8,7 +8,7 @@ CREATE TABLE snapshots (
     recorded_at      timestamptz NOT NULL,
     state_bytes      bigint NOT NULL CHECK (state_bytes >= 0),
     state            jsonb NOT NULL,
-    metadata         jsonb,
+    metadata         json_object,
     PRIMARY KEY (stream_no, stream_version)
 );
 

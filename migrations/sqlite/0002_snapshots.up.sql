@@ -8,7 +8,7 @@ CREATE TABLE snapshots (
     recorded_at      INTEGER NOT NULL,
     state_bytes      INTEGER NOT NULL CHECK (state_bytes >= 0),
     state            TEXT NOT NULL CHECK (json_valid(state)),
-    metadata         TEXT CHECK (metadata IS NULL OR json_valid(metadata)),
+    metadata         TEXT CHECK (metadata IS NULL OR (json_valid(metadata) AND json_type(metadata) = 'object')),
     PRIMARY KEY (stream_no, stream_version)
 ) STRICT;
 

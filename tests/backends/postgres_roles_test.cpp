@@ -351,6 +351,20 @@ TEST_F(PostgresRoles, NobodyElseMayDoAnything) {
 }
 
 // To be repeated after a migration; rights that somebody added by hand are taken back.
+// In the same schema, and none of the store's business.
+TEST_F(PostgresRoles, LeaveOtherTablesAlone) {
+  PostgresConnection owner = schema_->connect();
+  owner.run("CREATE TABLE secrets (word text)");
+  owner.run("CREATE TABLE totals (cents int)");
+  owner.run("GRANT SELECT, INSERT ON totals TO " + names_->writer.name());
+  owner_->driver().grant_roles({names_->reader.name(), names_->writer.name(), names_->admin.name()});
+  EXPECT_EQ(connect(*writer_).execute("INSERT INTO totals VALUES (5)"), "");
+  for (const PostgresLogin* login : {reader_.get(), writer_.get(), admin_.get()}) {
+    PostgresConnection bare = connect(*login);
+    expect_refused(bare, {"SELECT FROM secrets"}, denied);
+  }
+}
+
 TEST_F(PostgresRoles, GrantedAgain) {
   schema_->connect().run("GRANT UPDATE, DELETE ON events TO " + names_->reader.name());
   owner_->driver().grant_roles({names_->reader.name(), names_->writer.name(), names_->admin.name()});

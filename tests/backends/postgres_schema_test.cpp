@@ -268,6 +268,7 @@ TEST_F(PostgresSchemas, ChecksRefuseBadRows) {
   refuses("snapshots", snapshot, "stream_version", {"0", "NULL"});
   refuses("snapshots", snapshot, "snapshot_version", {"0", "NULL"});
   refuses("snapshots", snapshot, "state_bytes", {"-1", "NULL"});
+  refuses("snapshots", with(snapshot, "metadata", "'{}'"), "metadata", {"'1'", "'[]'", "'\"text\"'", "'null'"});
   refuses_name("projections", projection, "projection_name", 128);
   refuses("projections", with(projection, "tenant_id", repeated(64)), "tenant_id", {repeated(65), "NULL"});
   refuses("projections", projection, "parts", {"0", "65", "NULL"});

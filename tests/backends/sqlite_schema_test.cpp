@@ -77,5 +77,23 @@ TEST(SqliteSchema, DownAndUpAgainIsTheSame) {
   EXPECT_EQ(driver->migrations()->dump_schema(), before);
 }
 
+TEST(SqliteSchema, MetadataOfASnapshotIsAnObject) {
+  const TemporaryDirectory directory;
+  const auto driver = open_file(directory.file("schema.db"));
+  Migrator(*driver->migrations()).up();
+  SqliteConnection connection(directory.file("schema.db"));
+  const auto insert = [&](const std::string& metadata) {
+    return connection.execute(
+        "INSERT OR REPLACE INTO snapshots (snapshot_id, stream_no, stream_version, recorded_at, state_bytes, state, "
+        "metadata) VALUES (randomblob(16), 1, 1, 0, 2, '{}', " +
+        metadata + ")");
+  };
+  ASSERT_EQ(connection.execute("PRAGMA foreign_keys = OFF"), "");
+  for (const char* good : {"NULL", "'{}'"}) EXPECT_EQ(insert(good), "");
+  for (const char* bad : {"'[]'", "'1'", "'\"text\"'", "'null'", "'{'"}) {
+    EXPECT_NE(insert(bad).find("CHECK constraint failed"), std::string::npos) << bad;
+  }
+}
+
 }  // namespace
 }  // namespace stele::testing

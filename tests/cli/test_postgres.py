@@ -227,6 +227,21 @@ class Follow(PostgresTest):
         self.assertEqual(process.wait(30), OK)
 
 
+class ClosedOutput(PostgresTest):
+    def test_what_is_printed_does_not_get_into_the_connection(self):
+        self.run_stele("migrate", "up")
+        self.append("order/1")
+        for arguments in (("--json", "log"), ("--json", "log", "--follow")):
+            # Without standard output, the first descriptor that is free is that of the connection.
+            process = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *self.command(*arguments, url=self.url)],
+                                     stderr=subprocess.PIPE, text=True, env=self.environment(), timeout=60)
+            self.assertEqual(process.returncode, FAILED)
+            self.assertIn("cannot write to standard output", process.stderr)
+        process = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *self.command("streams", "--nonsense", url=self.url)],
+                                 stdout=subprocess.PIPE, text=True, env=self.environment(), timeout=60)
+        self.assertEqual(process.returncode, USAGE)
+
+
 class Data(PostgresTest):
     def export_from(self, url):
         # Whoever wrote the numbers, they are compared as JSON and not as text; nothing is rounded on the way.
@@ -349,6 +364,26 @@ class Roles(PostgresTest):
                 with self.assertRaises(subprocess.CalledProcessError):
                     self.query(f"SET ROLE {self.roles[kind]}; {attack}")
         self.run_stele("verify")
+
+    def test_a_writer_runs_projections_where_it_may_make_tables(self):
+        self.migrate()
+        self.append("order/1")
+        self.grant()
+        file = self.write("p.json", json.dumps({
+            "name": "seen",
+            "create": ["CREATE TABLE IF NOT EXISTS seen_{generation} (position BIGINT)"],
+            "activate": ["CREATE OR REPLACE VIEW seen AS SELECT * FROM seen_{generation}"],
+            "drop": ["DROP TABLE IF EXISTS seen_{generation} CASCADE"],
+            "on": {"Happened": ["INSERT INTO seen_{generation} VALUES (:position)"]},
+        }))
+        url = self.as_role("writer")
+        self.assertIn("permission denied", self.run_stele("projection", "run", "--once", file, url=url, expect=FAILED).err)
+        self.query(f"GRANT CREATE ON SCHEMA {self.schema} TO {self.roles['writer']}")
+        self.run_stele("projection", "run", "--once", file, url=url)
+        self.query(f"SET ROLE {self.roles['writer']}; GRANT SELECT ON seen TO {self.roles['reader']}")
+        self.grant()  # Again: what is not the store's stays as it is.
+        self.run_stele("projection", "rebuild", file, url=url)
+        self.assertEqual(self.query(f"SET ROLE {self.roles['reader']}; SELECT * FROM seen"), "1")
 
     def test_sqlite_has_none(self):
         psql("".join(f"CREATE ROLE {role};" for role in self.roles.values()))

@@ -3,6 +3,7 @@ Server."""
 
 import json
 import re
+import os
 import signal
 import sqlite3
 import subprocess
@@ -115,12 +116,32 @@ class Cases:
         self.assertEqual((second.stdout.read(), second.stderr.read()), ("", ""))
         self.assertEqual(self.row()["holders"], [])
 
-    def start(self, path):
+    def test_who_is_alone_waits_for_nobody(self):
+        self.add(1)
+        process = self.start(self.file(TOTALS))
+        self.wait_for("SELECT total FROM totals", [(1,)])
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(60), OK)
+        self.assertEqual((process.stdout.read(), process.stderr.read()), ("", ""))
+
+    def test_nobody_reads_what_is_never_printed(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        process = self.start(self.file(TOTALS), stdout=writer)
+        os.close(writer)
+        time.sleep(1)  # It asks twice a second.
+        self.add(1)
+        self.wait_for("SELECT total FROM totals", [(1,)])
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(60), OK)
+
+    def start(self, path, stdout=subprocess.PIPE):
         process = subprocess.Popen(
             self.command("projection", "run", "--lease", "1", "--batch", "10", path),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment(),
+            stdout=stdout, stderr=subprocess.PIPE, text=True, env=self.environment(),
         )
-        self.addCleanup(process.stdout.close)
+        if process.stdout:
+            self.addCleanup(process.stdout.close)
         self.addCleanup(process.stderr.close)
         self.addCleanup(lambda: process.poll() is None and (process.kill(), process.wait()))
         return process
@@ -355,6 +376,16 @@ class Cases:
             ("commit", "transaction"),
             ("/* well */ ROLLBACK", "transaction"),
             ("SAVEPOINT s", "transaction"),
+            ("PREPARE TRANSACTION 'x'", "transaction"),
+            ("SET search_path = public", "connection"),
+            ("reset all", "connection"),
+            ("DISCARD ALL", "connection"),
+            ("PRAGMA query_only = 1", "connection"),
+            ("ATTACH ':memory:' AS other", "connection"),
+            ("DETACH other", "connection"),
+            ("VACUUM", "connection"),
+            ("\ufeffCOMMIT", "U+FEFF"),
+            ("SELECT 1 \ufeffFROM t", "U+FEFF"),
             ("SELECT $1", "parameters"),
         ):
             with self.subTest(sql):
@@ -413,6 +444,13 @@ class OnSqlite(Cases, CliTest):
                          extra=[trigger, "INSERT INTO captured VALUES (0, 'z')"]),
             ["q", "z", "r", "by trigger"],
         )
+        trigger = trigger.replace("more AFTER", "other AFTER").replace("'by trigger'", "CASE 1 WHEN 1 THEN 'x' END")
+        found = self.capture("'y'", extra=[trigger + " /* over */ ; -- now", "INSERT INTO captured VALUES (0, 'z')"])
+        self.assertEqual(sorted(found), ["x", "x", "x", "y", "y", "z", "z"])  # There are two events by now.
+        for rest in ("; CREATE TABLE t (x)", "; this is no SQL", ";;"):
+            with self.subTest(rest):
+                error = self.project({"name": "x", "on": {"Added": [trigger + rest]}}, expect=USAGE).err
+                self.assertIn("holds more than one statement", error)
         for sql in ("SELECT ?", "SELECT @a", "SELECT $a"):
             with self.subTest(sql):
                 self.assertIn("written :name", self.project({"name": "x", "on": {"Added": [sql]}}, expect=USAGE).err)
@@ -465,6 +503,7 @@ class OnPostgres(Cases, PostgresTest):
             ),
             ["6", "it's :n \\", "it's :n; $1", " $$ ", "y", "has", "c"],
         )
+        self.assertEqual(self.capture("current_setting('work_mem')", extra=["SET LOCAL work_mem = '1MB'"])[0][-1], "B")
         for sql in ('SELECT "a:b" FROM t', "SELECT \"it's\" FROM t", "SELECT a[1:2] FROM t"):
             with self.subTest(sql):
                 self.project({"name": "x", "on": {"Added": [sql]}}, expect=USAGE)

@@ -1,6 +1,7 @@
 """stele relay: to standard output, and to a Redis server of the test's own."""
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -9,7 +10,7 @@ import sys
 import time
 import unittest
 
-from stele_cli import BUSY, FAILED, NOT_FOUND, OK, USAGE, CliTest
+from stele_cli import BUSY, CONNECT, FAILED, NOT_FOUND, OK, USAGE, CliTest
 
 REDIS_SERVER = shutil.which("redis-server")
 PASSWORD = "hush-hush-4711"
@@ -95,6 +96,42 @@ class Output(RelayTest):
             self.assertEqual(process.wait(60), FAILED)
         self.assertEqual(process.stderr.read(), "stele: cannot write to standard output: No space left on device\n")
         self.assertEqual(numbers(self.relay("--once").out), [1])
+
+    def relay_to_file(self, path, *arguments, **options):
+        with open(path, "ab") as output:
+            return subprocess.run(self.command("relay", "outbox", "--to", "-", "--once", *arguments), stdout=output,
+                                  stderr=subprocess.PIPE, text=True, env=self.environment(), timeout=120, **options)
+
+    def test_a_torn_line_in_a_file_swallows_no_event(self):
+        self.append_numbers(1, 2, 3)
+        path = self.path("events.ndjson")
+        self.assertEqual(self.relay_to_file(path).returncode, OK)
+        with open(path, "r+b") as file:  # As if the disk had been full in the middle of the last line.
+            file.truncate(os.path.getsize(path) - 20)
+        self.run_stele("projection", "reset", "outbox")
+        self.append_numbers(4)
+        self.assertEqual(self.relay_to_file(path).returncode, OK)
+        lines = self.read_file(path).decode().splitlines()
+        self.assertRaises(ValueError, json.loads, lines.pop(2))
+        self.assertEqual(numbers("\n".join(lines)), [1, 2, 1, 2, 3, 4])
+        self.append_numbers(5)
+        self.relay_to_file(path)
+        self.assertEqual(numbers(self.read_file(path).decode().splitlines()[-1]), [5])
+        self.assertNotIn(b"\n\n", self.read_file(path))
+
+    @unittest.skipUnless(shutil.which("strace"), "NOT TESTED: strace is not installed")
+    def test_a_file_is_safe_before_the_checkpoint(self):
+        self.append_numbers(1)
+        trace = self.path("trace")
+        with open(self.path("events.ndjson"), "ab") as output:
+            traced = subprocess.run(
+                ["strace", "-f", "-e", "trace=write,fdatasync,fsync", "-o", trace]
+                + self.command("relay", "outbox", "--to", "-", "--once"),
+                stdout=output, stderr=subprocess.PIPE, env=self.environment(), timeout=120)
+        if b"ptrace" in traced.stderr:
+            self.skipTest("NOT TESTED: strace is not permitted here")
+        self.assertEqual(traced.returncode, OK)
+        self.assertRegex(self.read_file(trace).decode(), r"write\(1, .*\n(\d+ +)?fdatasync\(1\)")
 
     def test_it_ends_when_its_reader_goes_away(self):
         self.append_numbers(1)
@@ -310,11 +347,52 @@ class Redis(RelayTest):
     def test_somebody_elses_stream(self):
         self.server.command("XADD", "events", "*", "somebody", "else")
         self.append_numbers(1)
-        process = self.start_relay()
-        self.assertIn("somebody else", process.stderr.readline())
+        for arguments in ((), ("--once",)):
+            process = self.start_relay(*arguments)
+            self.assertEqual(process.wait(60), USAGE)
+            (line,) = process.stderr.read().splitlines()
+            self.assertIn("somebody else", line)
+            self.assertEqual(self.position(), 0)
+
+    def test_two_relays_with_one_stream(self):
+        for type in ("A", "B", "A", "B", "A", "B"):
+            self.append("order/1", type=type, data="{}")
+        self.to_redis("--once", "--type", "A")
+        self.append("order/1", type="B", data="{}")
+        result = self.run_stele("relay", "rb", "--type", "B", "--to", self.server.url(), "--once", expect=USAGE)
+        self.assertIn("somebody else", result.err)
+        self.assertEqual([fields["type"] for _, fields in self.server.entries()], ["A", "A", "A"])
+        self.assertEqual(self.position("rb"), 0)
+
+    def test_one_name_of_two_tenants(self):
+        self.append("order/1", "--tenant", "south", data="{}")
+        self.append("order/1", "--tenant", "north", data="{}")
+        self.to_redis("--once", "--tenant", "north")
+        self.assertIn("somebody else", self.to_redis("--once", "--tenant", "south", expect=USAGE).err)
+        ((_, fields),) = self.server.entries()
+        self.assertEqual((fields["tenant"], fields["relay_tenant"]), ("north", "north"))
+
+    def test_once_is_once(self):
+        self.append_numbers(1)
+        self.server.kill()
+        result = self.to_redis("--once", expect=CONNECT)
+        self.assertEqual(len(result.err.splitlines()), 1)
+        self.assertEqual(self.position(), 0)
+        self.server.start()
+        self.to_redis("--once")
+        self.assert_exactly_once()
+
+    def test_nobody_reads_what_is_never_printed(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        env = self.environment(STELE_RELAY_TO=self.server.url())
+        process = self.start("relay", "outbox", stdout=writer, env=env)
+        os.close(writer)
+        time.sleep(1)  # It asks twice a second.
+        self.append_numbers(1)
+        self.wait_for_entries(1)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(60), OK)
-        self.assertEqual(self.position(), 0)
 
 
 def main():

@@ -171,6 +171,16 @@ TEST_F(Relaying, FiltersAndStarts) {
   EXPECT_EQ(publisher->batches(), (Batches{{2, 5, 6}}));
 }
 
+TEST_F(Relaying, WhatTryingAgainWouldNotHelpEndsIt) {
+  append(1);
+  publisher->during = [] { throw Error(ErrorCode::invalid_argument, "the stream is somebody else's"); };
+  Relay relay(store, publisher, options());
+  EXPECT_ERROR(relay.join(), ErrorCode::invalid_argument, "somebody else's");
+  EXPECT_EQ(relay.state(), State::failed);
+  EXPECT_EQ(publisher->batches().size(), 1U);
+  EXPECT_EQ(saved(), Position(0));
+}
+
 TEST_F(Relaying, StopEndsTheTries) {
   append(1);
   publisher->fail(1'000'000);

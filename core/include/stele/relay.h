@@ -16,7 +16,8 @@ class STELE_API Publisher {
  public:
   virtual ~Publisher();
   /// Returns when all of them are safe where they went, in this order. Throws otherwise: then all of them come again,
-  /// later. An event may come twice, after a crash between publishing and remembering it: receivers tell by event_id.
+  /// later; after invalid_argument, which says that trying again would not help, they do not. An event may come twice,
+  /// after a crash between publishing and remembering it: receivers tell by event_id.
   virtual void publish(std::span<const RecordedEvent> events) = 0;
 };
 
@@ -48,8 +49,9 @@ struct RelayOptions {
 };
 
 /// Runs in a thread of its own until it is stopped or destroyed; one process at a time for each name. The checkpoint
-/// moves when publish() has returned. Publishing that fails is tried again for as long as it takes. Threads, errors of
-/// the database and life are as a Subscription's.
+/// moves when publish() has returned. Publishing that fails is tried again for as long as it takes; with an
+/// invalid_argument that is not retryable the relay fails. Threads, errors of the database and life are as a
+/// Subscription's.
 class STELE_API Relay {
  public:
   /// Throws invalid_argument, and what a first look at the log may throw.
