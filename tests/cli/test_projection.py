@@ -574,7 +574,7 @@ class OnMssql(Cases, MssqlTest):
     def test_what_only_sql_server_has(self):
         self.assertEqual(
             self.capture(
-                "N'sécond 😀 :n' + :data.n",
+                "N'sécond 😀 :n' + CAST(:data.n AS NVARCHAR(10))",
                 "(SELECT [a:b] FROM (SELECT N'q' AS [a:b]) AS s)",
                 "(SELECT TOP (1) name FROM sys.schemas WHERE name = N'dbo')",
             ),
