@@ -334,8 +334,9 @@ BEGIN
                     + N',"first_position":' + CAST(@position AS NVARCHAR(20))
                     + N',"last_position":' + CAST(@position AS NVARCHAR(20)) + N'}]',
                 @recorded);
-    COMMIT TRANSACTION;
+    -- Before the commit: behind it nothing is left that could fail.
     SELECT @status AS status, @version AS version, @position AS position, NULL AS outcome;
+    COMMIT TRANSACTION;
 END
 
 
@@ -412,8 +413,10 @@ BEGIN
 
     -- The first range that somebody in flight began in.
     SET @range = @known / 1024;
+    BEGIN TRANSACTION;  -- See below.
     WHILE @range <= @last / 1024
-        AND APPLOCK_TEST(N'public', N'$(schema):range:' + CAST(@range AS NVARCHAR(20)), N'IntentExclusive', N'Session') = 1
+        AND APPLOCK_TEST(N'public', N'$(schema):range:' + CAST(@range AS NVARCHAR(20)), N'IntentExclusive',
+                         N'Transaction') = 1
     BEGIN
         SET @range = @range + 1;
         -- Nobody begins where nobody was before: a stretch that the server left out is passed over.
@@ -421,7 +424,11 @@ BEGIN
             SELECT @range = ISNULL((MIN(global_position) + 1) / 1024, @range) FROM $(schema).events
                 WHERE global_position >= @range * 1024 - 1;
     END
-    IF @range > @last / 1024 RETURN;
+    IF @range > @last / 1024
+    BEGIN
+        COMMIT TRANSACTION;
+        RETURN;
+    END
     SET @nothing = IDENT_CURRENT(N'');  -- See below.
 
     -- Holes before it are dead. What lies behind it may wait for another call.
@@ -438,12 +445,14 @@ BEGIN
         -- Who may get this position has said so: from here on, or from before. The latest are the likeliest.
         SET @at = @hole;
         WHILE @at > @tested
-            AND APPLOCK_TEST(N'public', N'$(schema):at:' + CAST(@at AS NVARCHAR(20)), N'IntentExclusive', N'Session') = 1
+            AND APPLOCK_TEST(N'public', N'$(schema):at:' + CAST(@at AS NVARCHAR(20)), N'IntentExclusive',
+                             N'Transaction') = 1
             SET @at = @at - 1;
         IF @at > @tested
         BEGIN
             -- Babelfish keeps an error for each lock that it says is held, and does not survive the sixth in one session. This
-            -- makes it forget them; on SQL Server it is NULL.
+            -- makes it forget them; on SQL Server it is NULL. Now and then it fails between taking a lock to look and giving it
+            -- back, while others take it: so that it is given back nevertheless, it belongs to a transaction.
             SET @nothing = IDENT_CURRENT(N'');
             SET @end = @hole - 1;
             BREAK;
@@ -451,6 +460,7 @@ BEGIN
         SET @tested = @hole;
         SET @start = @hole;
     END
+    COMMIT TRANSACTION;
     SELECT @settled = ISNULL(MAX(global_position), 0) FROM $(schema).events WHERE global_position <= @end;
 END
 

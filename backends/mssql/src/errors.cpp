@@ -25,6 +25,9 @@ constexpr std::int32_t no_login[] = {233,   911,   916,   4060,  4064,  6005,  1
 constexpr std::int32_t rejected[] = {220,  241,  242,  244,  245,  248,  515,  547,  2601, 2627,  2628,
                                      8114, 8115, 8134, 8152, 4712, 3726, 3609, 3616, 9420, 13608, 13609};
 
+/// The session ends: whether it has come to a commit, nobody says.
+constexpr std::int32_t session_over[] = {596, 6005, 9001, 40143, 40197, 40540};
+
 /// Errors of its PostgreSQL that Babelfish has no number of SQL Server for.
 constexpr std::int32_t babelfish_unmapped = 33557097;
 
@@ -57,6 +60,7 @@ ErrorCode classify_message(std::string_view message) {
       {"could not serialize", ErrorCode::busy},
       {"deadlock", ErrorCode::busy},
       {"out of shared memory", ErrorCode::busy},
+      {"TsqlApplockSync", ErrorCode::busy},  // Its application locks, when several look at one at once.
       {"permission denied", ErrorCode::permission_denied},
       {"must be owner", ErrorCode::permission_denied},
       {"read-only transaction", ErrorCode::permission_denied},
@@ -110,6 +114,11 @@ ErrorCode classify(const Diagnostic& diagnostic, bool dead) {
   return classify_state(diagnostic.sqlstate, dead);
 }
 
+bool ends_session(const Diagnostic& diagnostic) {
+  return is_one_of(session_over, diagnostic.native) ||
+         (diagnostic.native == babelfish_unmapped && holds(diagnostic.message, "terminating connection"));
+}
+
 /// The message up to where it begins to quote a value.
 std::string_view without_values(std::string_view message) {
   for (const std::string_view quoting :
@@ -124,7 +133,7 @@ std::string_view without_values(std::string_view message) {
 
 bool leaves_in_doubt(const Diagnostic& diagnostic, bool dead) noexcept {
   const std::string_view state = diagnostic.sqlstate;
-  if (dead || is_drivers_own(diagnostic.native)) return true;
+  if (dead || is_drivers_own(diagnostic.native) || ends_session(diagnostic)) return true;
   // The driver's own errors: whether the server is still busy with the statement, nobody knows.
   return diagnostic.native == 0 || state.starts_with("08") || state.starts_with("HYT") || state == "24000";
 }

@@ -107,10 +107,17 @@ LogQuery build_log_query(const driver::LogPageRequest& request, Position after, 
 }
 
 Position settled_position(Session& session) {
-  const Parameters parameters = Parameters().add(Type::int8, session.known_settled).add_output(Type::int8);
-  session.call("settled_position", parameters);
-  session.known_settled = parameters.integer(1);
-  return Position(session.known_settled);
+  constexpr int tries = 5;  // Babelfish fails now and then to look at a lock that others look at, too.
+  for (int i = 1;; ++i) {
+    try {
+      const Parameters parameters = Parameters().add(Type::int8, session.known_settled).add_output(Type::int8);
+      session.call("settled_position", parameters);
+      session.known_settled = parameters.integer(1);
+      return Position(session.known_settled);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::busy || i == tries || !session.usable()) throw;
+    }
+  }
 }
 
 void read_log(Session& session, const driver::LogPageRequest& request, driver::EventPage& page) {
