@@ -14,6 +14,9 @@ using std::chrono::steady_clock;
 
 constexpr std::size_t name_bytes = 128;
 
+// It is renewed three times in its time.
+constexpr milliseconds shortest_lease{10};
+
 // A trickle of events is not worth a transaction for each.
 constexpr milliseconds save_interval{250};
 // Those who wait for a lease look for it so often, and no seldomer than …
@@ -22,6 +25,11 @@ constexpr milliseconds longest_look{1'000};
 
 [[noreturn]] void refuse(const std::string& field, const char* why) {
   throw Error(ErrorCode::invalid_argument, field + ": " + why);
+}
+
+void check_lease(milliseconds lease) {
+  if (lease < shortest_lease) refuse("lease", "at least 10 ms");
+  if (lease > driver::longest_lease) refuse("lease", "at most an hour");
 }
 
 }  // namespace
@@ -52,7 +60,7 @@ Delivery::Delivery(EventStore& store, Options options)
   if (checkpoint_every_ < 1) refuse("checkpoint_every", "must be at least 1");
   if (options.name) {
     check_projection_name(*options.name);
-    check_time("lease", lease_time_);
+    check_lease(lease_time_);
   }
   start_ = options.start.position() ? *options.start.position() : store.log_end();
   if (!options.name) return;
@@ -153,10 +161,10 @@ milliseconds Delivery::idle(Position position) {
   return save(position) ? milliseconds::max() : milliseconds(0);
 }
 
-void Delivery::end(Position position) noexcept {
+void Delivery::end(std::optional<Position> position) noexcept {
   if (!named_ || !named_->lease) return;
   try {
-    if (position != saved_ || !named_->letters.empty()) save(position);
+    if (position && (*position != saved_ || !named_->letters.empty())) save(*position);
   } catch (...) {  // The database is away. What is not saved comes again.
   }
   named_->keeper.release(named_->key);

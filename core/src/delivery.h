@@ -34,7 +34,7 @@ class Delivery : public LogConsumer {
   bool holds() override;
   void dead_letter(const LogPage::Failure& failure, std::int32_t attempts) override;
   std::chrono::milliseconds idle(Position position) override;
-  void end(Position position) noexcept override;
+  void end(std::optional<Position> position) noexcept override;
 
  protected:
   /// The stored event at this position, the last of `count` that were handled since the last call, is done for good.

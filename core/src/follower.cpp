@@ -129,7 +129,7 @@ void Follower::run() noexcept {
     } catch (...) {
       error = current_error();
     }
-    if (begun_) consumer_.end(position());
+    consumer_.end(begun_ ? std::optional(position()) : std::nullopt);
   } catch (...) {
     error = current_error();
   }
@@ -144,6 +144,7 @@ void Follower::follow() {
       changed_.notify_all();
       changed_.wait(lock, [this] { return !pausing_ || stopping_; });
       if (stopping_) return;
+      handling_ = true;  // All that a consumer does may be a transaction.
     }
     try {
       if (begun_ && !consumer_.holds()) begun_ = false;
@@ -234,6 +235,8 @@ void Follower::retry_later(const Error& error) {
 
 bool Follower::sleep(milliseconds time) {
   std::unique_lock lock(mutex_);
+  handling_ = false;
+  changed_.notify_all();
   return !changed_.wait_for(lock, bounded(time), [this] { return stopping_; });
 }
 
@@ -264,11 +267,6 @@ void Follower::handled(Position position) {
 }
 
 Follower::Verdict Follower::failed(const Error& error, std::int32_t attempts) {
-  {
-    const std::lock_guard lock(mutex_);
-    handling_ = false;
-    changed_.notify_all();
-  }
   const bool enough = attempts > options_.on_error.retries;
   if (enough && options_.on_error.then == ErrorPolicy::Then::stop) throw GivenUp{error};
   if (options_.trouble) options_.trouble(error);

@@ -93,8 +93,9 @@ class LogConsumer {
 
   /// All of the log is done. Saves what is to be saved; returns how long it may be left alone at most.
   virtual std::chrono::milliseconds idle(Position position) = 0;
-  /// It is over: saves, once, and gives the right back. Called when begin() had returned a position.
-  virtual void end(Position position) noexcept = 0;
+  /// It is over: gives the right back, if it has it or has got it halfway. With a position, saves that first, once;
+  /// without one, begin() has not returned one, or what it gave was lost.
+  virtual void end(std::optional<Position> position) noexcept = 0;
 };
 
 struct FollowerOptions {

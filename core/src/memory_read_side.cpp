@@ -32,8 +32,13 @@ Timestamp in(milliseconds time) {
   return Timestamp::from_micros(Timestamp::now().micros() + std::chrono::microseconds(time).count());
 }
 
+/// Of a lease or a member.
+bool lasts(Timestamp until) {
+  return until > Timestamp::now() && until <= in(driver::longest_lease);
+}
+
 bool is_held(const PartState& part) {
-  return part.leased_until && *part.leased_until > Timestamp::now();
+  return part.leased_until && lasts(*part.leased_until);
 }
 
 /// The projection itself, among its parts.
@@ -129,8 +134,6 @@ ProjectionState MemoryReadSide::state_of(const ProjectionKey& key, const Project
     state.checkpoints.push_back(part);
     state.checkpoints.back().leased = is_held(part);
   }
-  state.dead_letters = std::count_if(dead_letters_.begin(), dead_letters_.end(),
-                                     [&](const auto& letter) { return letter.first.first.projection == key; });
   return state;
 }
 
@@ -185,7 +188,12 @@ std::optional<ProjectionState> MemoryReadSide::find(const ProjectionKey& key) co
 std::vector<ProjectionState> MemoryReadSide::list() const {
   const Lock lock(mutex_);
   std::vector<ProjectionState> states;
-  for (const auto& [key, projection] : projections_) states.push_back(state_of(key, projection));
+  for (const auto& [key, projection] : projections_) {
+    ProjectionState& state = states.emplace_back(state_of(key, projection));
+    state.dead_letters = std::count_if(dead_letters_.begin(), dead_letters_.end(), [&name = key](const auto& letter) {
+      return letter.first.first.projection == name;
+    });
+  }
   return states;
 }
 
@@ -255,7 +263,7 @@ std::int32_t MemoryReadSide::announce(const ProjectionKey& key, const std::strin
   const auto found = projections_.find(key);
   if (found == projections_.end()) return 0;
   found->second.members[member] = in(time);
-  std::erase_if(found->second.members, [now = Timestamp::now()](const auto& other) { return other.second <= now; });
+  std::erase_if(found->second.members, [](const auto& other) { return !lasts(other.second); });
   return static_cast<std::int32_t>(found->second.members.size());
 }
 

@@ -152,7 +152,8 @@ Applier::Attempt Applier::attempt(std::span<const RecordedEvent> events, Positio
     }
     attempt.failed = std::min(at, events.size() - 1);
   }
-  // Whoever replaced this generation has dropped its tables: then it is not the handler that failed.
+  // Whoever replaced this generation has dropped its tables, or a crash took back what earlier events made: then it is
+  // not the handler that failed.
   if (attempt.error && !of_database && !still_has_leases()) {
     attempt.error.reset();
     attempt.lost = true;
@@ -162,12 +163,13 @@ Applier::Attempt Applier::attempt(std::span<const RecordedEvent> events, Positio
   return attempt;
 }
 
-/// By the database's word.
+/// By the database's word; and the checkpoints are where they were left.
 bool Applier::still_has_leases() {
   const std::optional<driver::ProjectionState> state = work_.store.driver().find_projection(work_.key);
   return state && std::all_of(leases_.begin(), leases_.end(), [&](const driver::Lease& lease) {
-           return std::any_of(state->checkpoints.begin(), state->checkpoints.end(),
-                              [&](const auto& part) { return part.key == lease.key && part.fence == lease.fence; });
+           return std::any_of(state->checkpoints.begin(), state->checkpoints.end(), [&](const auto& part) {
+             return part.key == lease.key && part.fence == lease.fence && part.position == lease.position;
+           });
          });
 }
 
@@ -175,8 +177,9 @@ bool Applier::move(Position to, const std::function<void(driver::ReadModelTransa
   bool moved = false;
   try {
     moved = in_read_model(work_, [&](driver::ReadModelTransaction& transaction) {
+      if (!move_all(transaction, leases_, to)) return false;
       write(transaction);
-      return move_all(transaction, leases_, to);
+      return true;
     });
   } catch (...) {
     forget();
@@ -263,9 +266,9 @@ milliseconds Applier::idle(Position position) {
   return save(position) ? milliseconds::max() : milliseconds(0);
 }
 
-void Applier::end(Position position) noexcept {
+void Applier::end(std::optional<Position> position) noexcept {
   try {
-    if (!leases_.empty() && position > saved_) save(position);
+    if (!leases_.empty() && position && *position > saved_) save(*position);
   } catch (...) {  // The database is away. What is not wanted is looked through again.
   }
   release();

@@ -39,7 +39,7 @@ class Applier : public LogConsumer {
   bool consume(Follower& follower, const LogPage& page) override;
   void dead_letter(const LogPage::Failure& failure, std::int32_t attempts) override;
   std::chrono::milliseconds idle(Position position) override;
-  void end(Position position) noexcept override;
+  void end(std::optional<Position> position) noexcept override;
 
  protected:
   /// Takes the leases of these parts' checkpoints, all or none. Returns where they are: at the lowest position.

@@ -15,6 +15,20 @@ std::vector<std::int32_t> all_parts(std::int32_t count) {
   return parts;
 }
 
+/// Where readers may have seen it.
+Position furthest(const std::vector<driver::PartState>& parts) {
+  Position position;
+  for (const driver::PartState& part : parts) position = std::max(position, part.position);
+  return position;
+}
+
+/// Whether they are where they were, and stay there until the transaction is over.
+bool stand_still(driver::ReadModelTransaction& transaction, const std::vector<driver::PartState>& parts) {
+  return std::all_of(parts.begin(), parts.end(), [&](const driver::PartState& part) {
+    return transaction.move_checkpoint({part.key, part.holder, part.fence, part.position}, part.position);
+  });
+}
+
 }  // namespace
 
 Rebuilder::Rebuilder(const ProjectionWork& work, LeaseKeeper& keeper, std::int32_t from, std::int32_t to)
@@ -67,36 +81,37 @@ milliseconds Rebuilder::idle(Position position) {
   return milliseconds(0);
 }
 
-/// Where the active generation's readers may have seen it.
-Position Rebuilder::active_position() {
-  Position position;
-  const std::optional<driver::ProjectionState> state = work().store.driver().find_projection(work().key);
-  if (!state) return position;
-  for (const driver::PartState& part : state->checkpoints) {
-    if (part.key.generation == from_) position = std::max(position, part.position);
+/// The active generation's checkpoints.
+std::vector<driver::PartState> Rebuilder::active_parts() {
+  std::vector<driver::PartState> parts;
+  if (std::optional<driver::ProjectionState> state = work().store.driver().find_projection(work().key)) {
+    parts = std::move(state->checkpoints);
+    std::erase_if(parts, [&](const driver::PartState& part) { return part.key.generation != from_; });
   }
-  return position;
+  return parts;
 }
 
-/// The same inside of a transaction, which others do not see yet. A database with one session for everything does not
-/// answer then: it was asked a moment ago, and that has to do.
-Position Rebuilder::active_position_or(Position asked_before) {
+/// Whether the database answers while a transaction is open: not where there is one session for everything.
+bool Rebuilder::answers_inside() {
   try {
-    return active_position();
-  } catch (const Error&) {
-    return asked_before;
+    active_parts();
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::invalid_argument) throw;
+    return false;
   }
 }
 
 // All of it is here, as of a moment ago. The active generation is held where it is, what it has come to since is
 // applied here, and then this is the active one.
 bool Rebuilder::switch_at(Position position) {
-  const Position before = active_position();
-  if (before > position) return false;
+  const std::vector<driver::PartState> before = active_parts();
+  if (furthest(before) > position) return false;
   return in_read_model(work(), [&](driver::ReadModelTransaction& transaction) {
+    const bool answers = answers_inside();
+    if (!answers && !stand_still(transaction, before)) return false;
     if (!transaction.activate(work().key, from_, to_)) return false;
-    const Position goal = active_position_or(before);
-    if (!catch_up(transaction, position, goal)) return false;
+    if (!catch_up(transaction, position, furthest(answers ? active_parts() : before))) return false;
     if (!move_all(transaction, leases(), position)) return false;
     ProjectionContext context = work().context(transaction, to_);
     work().projection.activate(context);

@@ -20,14 +20,14 @@ class Rebuilder final : public Applier {
 
   std::optional<Position> begin() override;
   std::chrono::milliseconds idle(Position position) override;
-  void end(Position) noexcept override {}  // What is left is removed with the leases in hand.
+  void end(std::optional<Position>) noexcept override {}  // What is left is removed with the leases in hand.
 
  private:
   bool make_tables();
   bool switch_at(Position position);
   bool catch_up(driver::ReadModelTransaction& transaction, Position& position, Position goal);
-  Position active_position();
-  Position active_position_or(Position asked_before);
+  std::vector<driver::PartState> active_parts();
+  bool answers_inside();
 
   const std::int32_t from_;
   const std::int32_t to_;

@@ -28,6 +28,7 @@ ProjectionOptions checked(ProjectionOptions options) {
   require(is_valid_utf8(options.member) && options.member.find('\0') == std::string::npos,
           "member: must be valid UTF-8 without NUL");
   require(options.lease >= shortest_lease, "lease: at least a second");
+  require(options.lease <= driver::longest_lease, "lease: at most an hour");
   require(options.batch >= 1 && options.batch <= largest_batch, "batch: must be between 1 and 10000");
   check_time("poll_interval", options.poll_interval);
   check_error_policy(options.on_error);

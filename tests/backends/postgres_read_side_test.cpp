@@ -280,17 +280,74 @@ TEST_F(PostgresReadSide, ReadModelsDoNotWaitForTheDiskAndAppendsDo) {
     EXPECT_FALSE(transaction->activate(part.projection, 0, 1));
     EXPECT_EQ(synchronous(*transaction), "off");
     EXPECT_TRUE(transaction->activate(part.projection, 1, 1));
-    EXPECT_EQ(synchronous(*transaction), "local") << "what it replaces may be dropped as soon as it is committed";
+    EXPECT_EQ(synchronous(*transaction), "on") << "what it replaces may be dropped as soon as it is committed";
   }
   {
     const auto transaction = driver().begin_read_model();
     transaction->add_dead_letter({part, Position(1), Uuid::v7(), 1, "why", {}});
-    EXPECT_EQ(synchronous(*transaction), "local") << "who was told of it does not handle the event again";
+    EXPECT_EQ(synchronous(*transaction), "on") << "who was told of it does not handle the event again";
   }
   EXPECT_EQ(synchronous(*driver().begin_read_model()), "off") << "once more";
   std::string of_append;
   append_with_hook("a", [&](ReadModelTransaction& transaction, auto) { of_append = synchronous(transaction); });
   EXPECT_NE(of_append, "off");
+}
+
+// A standby that takes over has what was told: its own role may ask for more, or for less.
+TEST_F(PostgresReadSide, WhatIsToldIsAsSafeAsAnAppend) {
+  for (const std::string own : {"remote_apply", "remote_write", "on", "local", "off"}) {
+    PostgresLogin login("SUPERUSER");
+    schema_->connect().run("ALTER ROLE " + login.name() + " SET synchronous_commit = " + own);
+    EventStore other = open_postgres(login.url(*schema_));
+    const auto transaction = other.driver().begin_read_model();
+    transaction->add_dead_letter({part, Position(1), Uuid::v7(), 1, "why", {}});
+    std::string setting;
+    sql(*transaction) << "SHOW synchronous_commit", soci::into(setting);
+    EXPECT_EQ(setting, own == "off" ? "on" : own);
+  }
+}
+
+// A switch, or a reset, that somebody else is about to commit. What is written about what it removes is nobody's fault.
+TEST_F(PostgresReadSide, WhatIsRemovedMeanwhileIsMissingAndNoError) {
+  PostgresConnection other = schema_->connect();
+  other.run("BEGIN; DELETE FROM projection_offsets");
+  auto letter = std::async(std::launch::async, [&] {
+    const auto transaction = driver().begin_read_model();
+    transaction->add_dead_letter({part, Position(1), Uuid::v7(), 1, "why", {}});
+    transaction->commit();
+  });
+  wait_for_waiting(1);
+  other.run("COMMIT");
+  EXPECT_NO_THROW(letter.get());
+  EXPECT_TRUE(driver().list_dead_letters(part.projection, 10).empty());
+  other.run("BEGIN; DELETE FROM projections");
+  auto member =
+      std::async(std::launch::async, [&] { return driver().announce_member(part.projection, "a", long_time); });
+  wait_for_waiting(1);
+  other.run("COMMIT");
+  EXPECT_EQ(member.get(), 0);
+}
+
+// A clock was wrong when it was given. It would hold for as long as that.
+TEST_F(PostgresReadSide, ALeaseOfTheFarFutureHoldsNothing) {
+  constexpr std::chrono::hours year(24 * 365);
+  ASSERT_TRUE(driver().acquire_lease(part, "dead", year));
+  EXPECT_FALSE(driver().find_projection(part.projection)->checkpoints.at(0).leased);
+  EXPECT_TRUE(driver().acquire_lease(part, "b", driver::longest_lease));
+  EXPECT_TRUE(driver().find_projection(part.projection)->checkpoints.at(0).leased);
+  EXPECT_FALSE(driver().acquire_lease(part, "c", driver::longest_lease));
+  driver().announce_member(part.projection, "ghost", year);
+  EXPECT_EQ(driver().announce_member(part.projection, "a", driver::longest_lease), 1);
+  EXPECT_EQ(driver().announce_member(part.projection, "b", driver::longest_lease), 2);
+}
+
+TEST_F(PostgresReadSide, DeadLettersAreCountedOnlyWhenProjectionsAreListed) {
+  const auto transaction = driver().begin_read_model();
+  transaction->add_dead_letter({part, Position(1), Uuid::v7(), 1, "why", {}});
+  transaction->commit();
+  EXPECT_EQ(driver().list_projections().at(0).dead_letters, 1);
+  EXPECT_EQ(driver().find_projection(part.projection)->dead_letters, 0);
+  EXPECT_EQ(driver().open_projection(part.projection, 1).dead_letters, 0);
 }
 
 }  // namespace

@@ -164,6 +164,26 @@ TEST_F(SqliteReadSide, AQueryLeftInTheMiddleHoldsNothing) {
   EXPECT_TRUE(store_.append(request("a")).ok());
 }
 
+TEST_F(SqliteReadSide, AHooksQueryLeftInTheMiddleHoldsNothingThoughTheHookThrew) {
+  int number = 0;
+  std::unique_ptr<soci::statement> query;
+  EXPECT_THROW(append_with_hook("a",
+                                [&](ReadModelTransaction& transaction, auto) {
+                                  query = std::make_unique<soci::statement>(
+                                      (sql(transaction).prepare
+                                           << "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 9) "
+                                              "SELECT i FROM n, projections",
+                                       soci::into(number)));
+                                  query->execute();
+                                  EXPECT_TRUE(query->fetch());
+                                  throw std::runtime_error("no");
+                                }),
+               std::runtime_error);
+  EXPECT_TRUE(open().append(request("b")).ok());
+  EXPECT_TRUE(store_.append(request("c")).ok());
+  query.reset();
+}
+
 // Losing the last moment of a read model at a crash loses its checkpoint, too. Events are not to be lost.
 TEST_F(SqliteReadSide, ReadModelsDoNotWaitForTheDiskAndAppendsDo) {
   const auto synchronous = [](ReadModelTransaction& transaction) {
@@ -249,6 +269,28 @@ TEST_F(SqliteReadSide, ListenersComeAndGo) {
     other.append(request("a"));
     listener->wait(long_time);
   }
+}
+
+// A clock was wrong when it was given. It would hold for as long as that.
+TEST_F(SqliteReadSide, ALeaseOfTheFarFutureHoldsNothing) {
+  constexpr std::chrono::hours year(24 * 365);
+  ASSERT_TRUE(driver().acquire_lease(part, "dead", year));
+  EXPECT_FALSE(driver().find_projection(part.projection)->checkpoints.at(0).leased);
+  EXPECT_TRUE(driver().acquire_lease(part, "b", driver::longest_lease));
+  EXPECT_TRUE(driver().find_projection(part.projection)->checkpoints.at(0).leased);
+  EXPECT_FALSE(driver().acquire_lease(part, "c", driver::longest_lease));
+  driver().announce_member(part.projection, "ghost", year);
+  EXPECT_EQ(driver().announce_member(part.projection, "a", driver::longest_lease), 1);
+  EXPECT_EQ(driver().announce_member(part.projection, "b", driver::longest_lease), 2);
+}
+
+TEST_F(SqliteReadSide, DeadLettersAreCountedOnlyWhenProjectionsAreListed) {
+  const auto transaction = driver().begin_read_model();
+  transaction->add_dead_letter({part, Position(1), Uuid::v7(), 1, "why", {}});
+  transaction->commit();
+  EXPECT_EQ(driver().list_projections().at(0).dead_letters, 1);
+  EXPECT_EQ(driver().find_projection(part.projection)->dead_letters, 0);
+  EXPECT_EQ(driver().open_projection(part.projection, 1).dead_letters, 0);
 }
 
 }  // namespace

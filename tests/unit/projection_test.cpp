@@ -219,6 +219,28 @@ TEST_F(Projecting, WhatWasTakenBackIsAppliedAgain) {
   }
 }
 
+// What an earlier event made is missing then: that is not the fault of the one that needs it.
+TEST_F(Projecting, AHandlerIsNotBlamedForWhatWasTakenBack) {
+  append(5);
+  std::atomic<bool> gap = false;
+  effects->before = [&](const RecordedEvent& event) {
+    if (event.position == Position(3)) gap = false;
+    if (gap) throw std::runtime_error("there is no such row");
+  };
+  ProjectionRunner runner(store, effects, fast());  // No retries: it would end.
+  ASSERT_TRUE(runner.wait_for(Position(5), patience));
+  ASSERT_TRUE(comes_true([&] { return runner.state() == State::live; }));
+  const driver::PartState part = store.driver().find_projection({"effects", ""})->checkpoints.at(0);
+  const auto taking_back = shared->begin_read_model();
+  ASSERT_TRUE(taking_back->move_checkpoint({part.key, part.holder, part.fence, part.position}, Position(2)));
+  gap = true;
+  taking_back->commit();
+  append(3);
+  EXPECT_TRUE(comes_true([&] { return checkpoint() == Position(8) || runner.error(); }));
+  EXPECT_FALSE(runner.error());
+  EXPECT_EQ(checkpoint(), Position(8));
+}
+
 /// Transactions whose connection breaks when it is said.
 class Breaking final : public testing::ForwardingDriver {
  public:
@@ -282,6 +304,54 @@ TEST_F(Projecting, WhatCreateThrowsEndsIt) {
   EXPECT_EQ(testing::error_of([&] { runner.join(); }).code(), ErrorCode::handler_failed);
   EXPECT_EQ(runner.state(), State::failed);
   EXPECT_EQ(effects->counts(), Numbers());
+  effects->creating = {};
+  ProjectionRunner next(store, effects, fast());
+  EXPECT_TRUE(next.wait_for(Position(3), patience)) << "the one that failed, and is still there, gave its lease back";
+}
+
+TEST_F(Projecting, PauseWaitsForWhatMakesTheTables) {
+  append(3);
+  std::promise<void> begun;
+  std::promise<void> go_on;
+  std::atomic<bool> over = false;
+  effects->creating = [&] {
+    begun.set_value();
+    go_on.get_future().wait();
+    over = true;
+  };
+  ProjectionRunner runner(store, effects, fast());
+  begun.get_future().wait();
+  auto pausing = std::async(std::launch::async, [&] {
+    runner.pause();
+    EXPECT_TRUE(over) << "its transaction is under way";
+  });
+  ASSERT_TRUE(comes_true([&] { return runner.state() == State::paused; }));
+  std::this_thread::sleep_for(20ms);
+  go_on.set_value();
+  pausing.get();
+  EXPECT_EQ(effects->counts(), Numbers());
+  runner.resume();
+  EXPECT_TRUE(runner.wait_for(Position(3), patience));
+}
+
+TEST_F(Projecting, ALeaseOfTheFarFutureHoldsNothing) {
+  append(3);
+  shared->open_projection({"effects", ""}, 1);
+  ASSERT_TRUE(shared->acquire_lease({{"effects", ""}, 1, 0}, "dead", std::chrono::hours(24 * 365)));
+  ProjectionRunner runner(store, effects, fast());
+  EXPECT_TRUE(runner.wait_for(Position(3), patience));
+  EXPECT_FALSE(shared->acquire_lease({{"effects", ""}, 1, 0}, "other", 1h));
+  shared->announce_member({"effects", ""}, "ghost", std::chrono::hours(24 * 365));
+  EXPECT_EQ(shared->announce_member({"effects", ""}, "b", 1h), 1);
+}
+
+TEST_F(Projecting, OneThatIsStoppedBeforeItHasItsTablesGivesItsLeaseBack) {
+  append(3);
+  control.fail("begin_read_model", 1'000'000);
+  ProjectionRunner runner(store, effects, fast());
+  ASSERT_TRUE(control.wait_for_count("begin_read_model", 2));
+  runner.stop();
+  EXPECT_FALSE(store.driver().find_projection({"effects", ""})->checkpoints.at(0).leased);
 }
 
 TEST_F(Projecting, AnEventThatCannotBeUpcastIsTreatedLikeOneThatCannotBeApplied) {
@@ -381,6 +451,64 @@ TEST_F(Projecting, TheSwitchThatDidNotArriveIsMadeAgain) {
   EXPECT_EQ(state.checkpoints.size(), 1u);
 }
 
+/// Does not say where the projections are while a transaction is open, because of this error; only so many times.
+class SilentInside final : public testing::ForwardingDriver {
+ public:
+  SilentInside(std::shared_ptr<driver::Driver> inner, ErrorCode code, int times)
+      : ForwardingDriver(std::move(inner)), code_(code), times_(times) {}
+  std::function<void(int)> beginning;  ///< Called with the number of the transaction.
+
+  std::optional<driver::ProjectionState> find_projection(const driver::ProjectionKey& key) override {
+    if (inside_ && times_ > 0) {
+      --times_;
+      throw Error(code_, "not now");
+    }
+    return ForwardingDriver::find_projection(key);
+  }
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override {
+    if (beginning) beginning(++transactions_);
+    return std::make_unique<Transaction>(ForwardingDriver::begin_read_model(), inside_);
+  }
+
+ private:
+  class Transaction final : public testing::ForwardingTransaction {
+   public:
+    Transaction(std::unique_ptr<driver::ReadModelTransaction> inner, bool& inside)
+        : ForwardingTransaction(std::move(inner)), inside_(inside) {
+      inside_ = true;
+    }
+    ~Transaction() override { inside_ = false; }
+
+   private:
+    bool& inside_;
+  };
+
+  const ErrorCode code_;
+  int times_;
+  int transactions_ = 0;
+  bool inside_ = false;
+};
+
+// The active generation moves on in the last moment before the switch. What its readers saw, the new one has.
+TEST_F(Projecting, ASwitchNeverGoesBackWhateverTheDatabaseAnswers) {
+  append(10);
+  run_projection(store, *effects, fast());
+  for (const ErrorCode code : {ErrorCode::busy, ErrorCode::cannot_connect, ErrorCode::invalid_argument}) {
+    // Who has one session for everything never answers.
+    const auto driver = std::make_shared<SilentInside>(shared, code, code == ErrorCode::invalid_argument ? 1'000 : 1);
+    driver->beginning = [&](int transaction) {
+      if (transaction != 3) return;  // The tables, everything, the switch.
+      append();
+      run_projection(store, *effects, fast());
+    };
+    EventStore rebuilding(std::make_unique<testing::ForwardingDriver>(driver));
+    Effects rebuilt;
+    rebuild_projection(rebuilding, rebuilt, fast());
+    EXPECT_EQ(checkpoint(), store.log_end()) << to_string(code);
+    EXPECT_EQ(rebuilt.counts(), once(store.log_end().value())) << to_string(code);
+  }
+}
+
 // --- Arguments
 
 TEST_F(Projecting, RefusesWhatMakesNoSense) {
@@ -392,6 +520,7 @@ TEST_F(Projecting, RefusesWhatMakesNoSense) {
   EXPECT_TRUE(refused([](auto& options) { options.parts = 0; }));
   EXPECT_TRUE(refused([](auto& options) { options.parts = 65; }));
   EXPECT_TRUE(refused([](auto& options) { options.lease = 999ms; }));
+  EXPECT_TRUE(refused([](auto& options) { options.lease = 1h + 1ms; }));
   EXPECT_TRUE(refused([](auto& options) { options.batch = 0; }));
   EXPECT_TRUE(refused([](auto& options) { options.batch = 10'001; }));
   EXPECT_TRUE(refused([](auto& options) { options.poll_interval = 0ms; }));

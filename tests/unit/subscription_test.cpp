@@ -546,6 +546,16 @@ TEST_F(Subscribing, StopWhilePaused) {
   EXPECT_EQ(subscription.state(), State::stopped);
 }
 
+// Mostly its thread has not begun anything by then.
+TEST_F(Subscribing, StoppedAtOnceItGivesItsLeaseBack) {
+  for (int round = 0; round < 20; ++round) {
+    Subscription subscription(store, named(), see());
+    subscription.pause();
+    subscription.stop();
+    EXPECT_FALSE(store.driver().find_projection({"mailer", ""})->checkpoints.at(0).leased);
+  }
+}
+
 TEST_F(Subscribing, FromInsideAHandler) {
   append(5);
   Subscription* self = nullptr;
@@ -981,6 +991,8 @@ TEST_F(Subscribing, BadOptionsAreRefused) {
   refuses([](SubscriptionOptions& o) { o.start = Start::after(Position(-1)); }, "after");
   refuses([](SubscriptionOptions& o) { o.filter.event_types = {""}; }, "event_type");
   refuses([](SubscriptionOptions& o) { o.lease = 0ms; }, "lease");
+  refuses([](SubscriptionOptions& o) { o.lease = 9ms; }, "lease");
+  refuses([](SubscriptionOptions& o) { o.lease = 1h + 1ms; }, "lease");
   refuses([](SubscriptionOptions& o) { o.poll_interval = 0ms; }, "poll_interval");
   refuses([](SubscriptionOptions& o) { o.checkpoint_every = 0; }, "checkpoint_every");
   refuses([](SubscriptionOptions& o) { o.on_error.retries = -1; }, "retries");

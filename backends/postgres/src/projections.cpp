@@ -30,13 +30,16 @@ std::int64_t micros(milliseconds time) {
   return std::chrono::microseconds(time).count();
 }
 
-constexpr std::string_view states =
-    "SELECT p.projection_name, p.tenant_id, p.parts, p.active_generation, "
+constexpr std::string_view begin_of_states = "SELECT p.projection_name, p.tenant_id, p.parts, p.active_generation, ";
+constexpr std::string_view count_of_dead_letters =
     "(SELECT count(*) FROM dead_letters AS d WHERE d.projection_name = p.projection_name "
-    "AND d.tenant_id = p.tenant_id AND (o.generation, o.part) = (p.active_generation, 0)), "
-    "o.generation, o.part, o.last_position, o.holder, o.leased_until, "
-    "coalesce(o.leased_until > clock_timestamp(), false), o.fence, o.updated_at "
+    "AND d.tenant_id = p.tenant_id AND (o.generation, o.part) = (p.active_generation, 0))";
+// Behind the count, or 0. How long a lease is believed: see driver::longest_lease.
+constexpr std::string_view end_of_states =
+    ", o.generation, o.part, o.last_position, o.holder, o.leased_until, coalesce(o.leased_until > clock_timestamp() "
+    "AND o.leased_until <= clock_timestamp() + interval '1 hour', false), o.fence, o.updated_at "
     "FROM projections AS p JOIN projection_offsets AS o USING (projection_name, tenant_id) ";
+static_assert(driver::longest_lease == std::chrono::hours(1));
 constexpr std::string_view in_order = "ORDER BY p.projection_name, p.tenant_id, o.generation, o.part";
 
 std::vector<ProjectionState> read_states(const Result& rows) {
@@ -97,15 +100,16 @@ ProjectionState open_projection(Session& session, const ProjectionKey& key, std:
 }
 
 std::optional<ProjectionState> find_projection(Session& session, const ProjectionKey& key) {
-  static const std::string sql =
-      std::string(states) + "WHERE p.projection_name = $1 AND p.tenant_id = $2 " + std::string(in_order);
+  static const std::string sql = std::string(begin_of_states) + "0::bigint" + std::string(end_of_states) +
+                                 "WHERE p.projection_name = $1 AND p.tenant_id = $2 " + std::string(in_order);
   std::vector<ProjectionState> found = read_states(session.execute(sql, parameters_of(key)));
   if (found.empty()) return std::nullopt;
   return std::move(found.front());
 }
 
 std::vector<ProjectionState> list_projections(Session& session) {
-  static const std::string sql = std::string(states) + std::string(in_order);
+  static const std::string sql = std::string(begin_of_states) + std::string(count_of_dead_letters) +
+                                 std::string(end_of_states) + std::string(in_order);
   return read_states(session.execute(sql));
 }
 
@@ -145,8 +149,12 @@ std::optional<Lease> acquire_lease(Session& session, const PartKey& key, const s
       "UPDATE projection_offsets SET holder = $5, leased_until = clock_timestamp() + $6 * interval '1 microsecond', "
       "fence = greatest(fence + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) "
       "WHERE projection_name = $1 AND tenant_id = $2 AND generation = $3 AND part = $4 "
-      "AND (leased_until IS NULL OR leased_until <= clock_timestamp() OR holder = $5) RETURNING fence, last_position",
-      parameters_of(key).add(Type::text, holder).add(Type::int8, micros(time)));
+      "AND (leased_until IS NULL OR leased_until <= clock_timestamp() OR holder = $5 "
+      "OR leased_until > clock_timestamp() + $7 * interval '1 microsecond') RETURNING fence, last_position",
+      parameters_of(key)
+          .add(Type::text, holder)
+          .add(Type::int8, micros(time))
+          .add(Type::int8, micros(driver::longest_lease)));
   if (row.rows() == 0) return std::nullopt;
   return Lease{key, holder, row.integer(0, 0), Position(row.integer(0, 1))};
 }
@@ -176,16 +184,18 @@ std::int32_t announce_member(Session& session, const ProjectionKey& key, const s
     session.execute(
         "INSERT INTO projection_members (projection_name, tenant_id, member, present_until) "
         "SELECT projection_name, tenant_id, $3, clock_timestamp() + $4 * interval '1 microsecond' FROM projections "
-        "WHERE projection_name = $1 AND tenant_id = $2 ON CONFLICT (projection_name, tenant_id, member) "
+        "WHERE projection_name = $1 AND tenant_id = $2 FOR KEY SHARE ON CONFLICT (projection_name, tenant_id, member) "
         "DO UPDATE SET present_until = excluded.present_until",
         parameters_of(key).add(Type::text, member).add(Type::int8, micros(time)));
   }
   const Result count = session.execute(
       "WITH gone AS (DELETE FROM projection_members WHERE projection_name = $1 AND tenant_id = $2 "
-      "AND present_until <= clock_timestamp()) "
+      "AND (present_until <= clock_timestamp() "
+      "OR present_until > clock_timestamp() + $3 * interval '1 microsecond')) "
       "SELECT count(*) FROM projection_members WHERE projection_name = $1 AND tenant_id = $2 "
-      "AND present_until > clock_timestamp()",
-      parameters_of(key));
+      "AND present_until > clock_timestamp() "
+      "AND present_until <= clock_timestamp() + $3 * interval '1 microsecond'",
+      parameters_of(key).add(Type::int8, micros(driver::longest_lease)));
   return static_cast<std::int32_t>(count.integer(0, 0));
 }
 
@@ -234,7 +244,7 @@ void add_dead_letter(Session& session, const DeadLetter& letter) {
       "INSERT INTO dead_letters (projection_name, tenant_id, generation, part, global_position, event_id, attempts, "
       "error, recorded_at) SELECT projection_name, tenant_id, generation, part, $5, $6, $7, $8, clock_timestamp() "
       "FROM projection_offsets WHERE projection_name = $1 AND tenant_id = $2 AND generation = $3 AND part = $4 "
-      "ON CONFLICT (projection_name, tenant_id, global_position, generation, part) DO UPDATE SET "
+      "FOR KEY SHARE ON CONFLICT (projection_name, tenant_id, global_position, generation, part) DO UPDATE SET "
       "event_id = excluded.event_id, attempts = excluded.attempts, error = excluded.error, "
       "recorded_at = excluded.recorded_at",
       parameters_of(letter.key)

@@ -109,7 +109,10 @@ OwnReadModel::OwnReadModel(SessionPool::Lease session) : ReadModel(*session) {
 }
 
 void OwnReadModel::wait_for_disk() {
-  require_open().run("SET LOCAL synchronous_commit = local", "postgres");
+  // As an append of this session waits, see Session: for a standby, too, where there is one.
+  require_open().execute(
+      "SELECT set_config('synchronous_commit', CASE reset_val WHEN 'off' THEN 'on' ELSE reset_val END, true) "
+      "FROM pg_settings WHERE name = 'synchronous_commit'");
 }
 
 void OwnReadModel::add_dead_letter(const driver::DeadLetter& letter) {

@@ -92,10 +92,10 @@ driver::AppendAnswer SqliteDriver::append_with_hook(const driver::PreparedAppend
       answer.result, [&](const auto& request, auto& page) { sqlite::read_stream(*session, request, page); });
   if (!events.empty()) {
     const InHandler in_handler(handler_thread_);
+    const ResetStatements reset(*session);
     ReadModel read_model(*session);
     hook(read_model, events);
     read_model.require_open();
-    session->reset_statements();
   }
   transaction.commit();
   return answer;

@@ -43,9 +43,10 @@ constexpr std::string_view states =
     "ON o.projection_name = p.projection_name AND o.tenant_id = p.tenant_id ";
 constexpr std::string_view in_order = "ORDER BY p.projection_name, p.tenant_id, o.generation, o.part";
 
-std::vector<ProjectionState> read_states(Session& session, Statement& rows) {
+std::vector<ProjectionState> read_states(Statement& rows) {
   std::vector<ProjectionState> found;
   const Timestamp now = Timestamp::now();
+  const Timestamp latest = in(driver::longest_lease);
   while (rows.step()) {
     ProjectionKey key{std::string(rows.text(0)), std::string(rows.text(1))};
     if (found.empty() || found.back().key != key) {
@@ -57,15 +58,9 @@ std::vector<ProjectionState> read_states(Session& session, Statement& rows) {
     part.position = Position(rows.int64(6));
     part.holder = rows.text(7);
     if (!rows.is_null(8)) part.leased_until = rows.time(8);
-    part.leased = part.leased_until && *part.leased_until > now;
+    part.leased = part.leased_until && *part.leased_until > now && *part.leased_until <= latest;
     part.fence = rows.int64(9);
     part.updated_at = rows.time(10);
-  }
-  for (ProjectionState& state : found) {
-    const Use count = session.use("SELECT count(*) FROM dead_letters WHERE projection_name = ?1 AND tenant_id = ?2");
-    bind(*count, state.key);
-    count->step();
-    state.dead_letters = count->int64(0);
   }
   return found;
 }
@@ -91,7 +86,7 @@ std::optional<ProjectionState> find_projection(Session& session, const Projectio
       std::string(states) + "WHERE p.projection_name = ?1 AND p.tenant_id = ?2 " + std::string(in_order);
   const Use query = session.use(sql);
   bind(*query, key);
-  std::vector<ProjectionState> found = read_states(session, *query);
+  std::vector<ProjectionState> found = read_states(*query);
   if (found.empty()) return std::nullopt;
   return std::move(found.front());
 }
@@ -99,7 +94,14 @@ std::optional<ProjectionState> find_projection(Session& session, const Projectio
 std::vector<ProjectionState> list_projections(Session& session) {
   static const std::string sql = std::string(states) + std::string(in_order);
   const Use query = session.use(sql);
-  return read_states(session, *query);
+  std::vector<ProjectionState> found = read_states(*query);
+  for (ProjectionState& state : found) {
+    const Use count = session.use("SELECT count(*) FROM dead_letters WHERE projection_name = ?1 AND tenant_id = ?2");
+    bind(*count, state.key);
+    count->step();
+    state.dead_letters = count->int64(0);
+  }
+  return found;
 }
 
 ProjectionState open_projection(Session& session, const ProjectionKey& key, std::int32_t parts, Position start) {
@@ -155,10 +157,11 @@ void remove_projection(Session& session, const ProjectionKey& key) {
 bool is_lease_free(Session& session, const PartKey& key, const std::string& holder) {
   const Use query = session.use(
       "SELECT 1 FROM projection_offsets WHERE projection_name = ?1 AND tenant_id = ?2 AND generation = ?3 "
-      "AND part = ?4 AND (leased_until IS NULL OR leased_until <= ?5 OR holder = ?6)");
+      "AND part = ?4 AND (leased_until IS NULL OR leased_until <= ?5 OR leased_until > ?7 OR holder = ?6)");
   bind(*query, key);
   query->bind(5, Timestamp::now());
   query->bind(6, holder);
+  query->bind(7, in(driver::longest_lease));
   return query->step();
 }
 
@@ -167,11 +170,13 @@ std::optional<Lease> acquire_lease(Session& session, const PartKey& key, const s
   const Use update = session.use(
       "UPDATE projection_offsets SET holder = ?6, leased_until = ?7, fence = max(fence + 1, ?5) "
       "WHERE projection_name = ?1 AND tenant_id = ?2 AND generation = ?3 AND part = ?4 "
-      "AND (leased_until IS NULL OR leased_until <= ?5 OR holder = ?6) RETURNING fence, last_position");
+      "AND (leased_until IS NULL OR leased_until <= ?5 OR leased_until > ?8 OR holder = ?6) RETURNING fence, "
+      "last_position");
   bind(*update, key);
   update->bind(5, Timestamp::now());
   update->bind(6, holder);
   update->bind(7, in(time));
+  update->bind(8, in(driver::longest_lease));
   if (!update->step()) return std::nullopt;
   return Lease{key, holder, update->int64(0), Position(update->int64(1))};
 }
@@ -209,9 +214,11 @@ std::int32_t announce_member(Session& session, const ProjectionKey& key, const s
   {
     // Who leaves has a time that is over now.
     const Use remove = session.use(
-        "DELETE FROM projection_members WHERE projection_name = ?1 AND tenant_id = ?2 AND present_until <= ?3");
+        "DELETE FROM projection_members WHERE projection_name = ?1 AND tenant_id = ?2 "
+        "AND (present_until <= ?3 OR present_until > ?4)");
     bind(*remove, key);
     remove->bind(3, Timestamp::now());
+    remove->bind(4, in(driver::longest_lease));
     remove->step();
   }
   const Use count =

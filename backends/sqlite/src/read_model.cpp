@@ -41,7 +41,8 @@ OwnReadModel::Open::Open(SessionPool::Lease leased, HandlerThread& thread)
     : session(std::move(leased)),
       in_handler(thread),
       relaxed(*session),
-      transaction(*session, Transaction::Kind::write) {}
+      transaction(*session, Transaction::Kind::write),
+      reset(*session) {}
 
 OwnReadModel::OwnReadModel(SessionPool::Lease session, HandlerThread& thread) : ReadModel(*session) {
   open_.emplace(std::move(session), thread);

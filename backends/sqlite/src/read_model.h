@@ -34,6 +34,18 @@ class InHandler {
   HandlerThread& thread_;
 };
 
+/// Resets all statements when it goes: a query that a handler left in the middle would keep the session at what it saw.
+class ResetStatements {
+ public:
+  explicit ResetStatements(Session& session) noexcept : session_(session) {}
+  ResetStatements(const ResetStatements&) = delete;
+  ResetStatements& operator=(const ResetStatements&) = delete;
+  ~ResetStatements() { session_.reset_statements(); }
+
+ private:
+  Session& session_;
+};
+
 /// What a handler may do inside of a transaction that somebody else ends.
 class ReadModel : public driver::ReadModelTransaction {
  public:
@@ -65,12 +77,12 @@ class OwnReadModel final : public ReadModel {
  private:
   struct Open {
     Open(SessionPool::Lease leased, HandlerThread& thread);
-    ~Open() { session->reset_statements(); }  // A query left in the middle would keep the session at what it saw.
 
     SessionPool::Lease session;
     const InHandler in_handler;
     const RelaxedDurability relaxed;
     Transaction transaction;
+    const ResetStatements reset;
   };
   std::optional<Open> open_;
 };

@@ -68,7 +68,7 @@ struct ProjectionOptions {
   /// Who runs it, for `stele projection status`: host and process unless given. At most 96 bytes. A random number is
   /// added, so that nobody is taken for another.
   std::string member{};
-  std::chrono::milliseconds lease{10'000};  ///< How long after its death another may take over. At least 1 s.
+  std::chrono::milliseconds lease{10'000};  ///< How long after its death another may take over. 1 s to 1 h.
   /// Events in one transaction, at most: 1 … 10,000. Fewer when they take long: where a database has one writer, the
   /// others wait meanwhile.
   std::size_t batch = 1'000;

@@ -51,7 +51,8 @@ struct SubscriptionOptions {
   /// time runs it while the others wait to take over. Its tenant is the filter's. 1 to 128 bytes. After a crash, what
   /// was handled since the last checkpoint comes again.
   std::optional<std::string> name{};
-  std::chrono::milliseconds lease{10'000};  ///< With a name: how long after its death another may take over.
+  /// With a name: how long after its death another may take over. 10 ms to 1 h.
+  std::chrono::milliseconds lease{10'000};
   /// With a name: the checkpoint is saved after so many events, when it has caught up (a quarter of a second after the
   /// last time at the earliest), and when it stops.
   std::size_t checkpoint_every = 100;

@@ -545,11 +545,11 @@ void dead_letters_are_kept_with_the_transaction(Harness& harness) {
   EXPECT_EQ(driver->list_dead_letters(stock(), 2).size(), 2u);
   EXPECT_EQ(driver->list_dead_letters(stock(), 2).back().position, Position(5));
   EXPECT_TRUE(driver->list_dead_letters(stock("x"), 100).empty());
-  EXPECT_EQ(projection_of(*driver).dead_letters, 3);
+  EXPECT_EQ(driver->list_projections().at(0).dead_letters, 3);
   EXPECT_FALSE(driver->remove_dead_letter(part(0), Position(3))) << "it is of part 1";
   EXPECT_TRUE(driver->remove_dead_letter(part(1), Position(3)));
   EXPECT_FALSE(driver->remove_dead_letter(part(1), Position(3)));
-  EXPECT_EQ(projection_of(*driver).dead_letters, 2);
+  EXPECT_EQ(driver->list_projections().at(0).dead_letters, 2);
 }
 
 void dead_letters_go_with_their_checkpoint(Harness& harness) {

@@ -33,6 +33,10 @@ struct PartKey {
   friend auto operator<=>(const PartKey&, const PartKey&) = default;
 };
 
+/// What core asks for at most, for leases and members. One that is to last longer from now on was given by a clock that
+/// was wrong: it counts as run out, or it would hold until that time comes.
+constexpr std::chrono::milliseconds longest_lease = std::chrono::hours(1);
+
 struct PartState {
   PartKey key;
   Position position;                      ///< Everything up to here is done.
@@ -48,7 +52,7 @@ struct ProjectionState {
   std::int32_t parts = 1;
   std::int32_t active_generation = 1;
   std::vector<PartState> checkpoints;  ///< Of all generations that exist, by generation and part.
-  std::int64_t dead_letters = 0;
+  std::int64_t dead_letters = 0;       ///< Counted by list_projections() alone: there may be many.
 };
 
 /// The right to move one checkpoint, until it runs out. Who has a lower fence has lost it.
