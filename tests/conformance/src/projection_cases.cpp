@@ -233,8 +233,8 @@ void what_fails_is_rolled_back_and_ends_it(Harness& harness) {
     ASSERT_TRUE(runner.error());
     EXPECT_FALSE(runner.wait_for(log.back().position, patience()));
   }
-  // The batch, then one a transaction, and the failing one as often as the policy says. A slow database gets less into a
-  // batch: what was committed before is not seen again.
+  // The batch, then one a transaction, and the failing one as often as the policy says. A slow database gets less into
+  // a batch: what was committed before is not seen again.
   std::vector<std::int64_t> expected = {1, 2, 3, 4, 5};
   ASSERT_GT(seen.size(), expected.size());
   for (std::int64_t version = seen[expected.size()]; version <= 5; ++version) expected.push_back(version);

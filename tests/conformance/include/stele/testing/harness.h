@@ -83,7 +83,8 @@ class Harness {
   /// A driver on a second storage, the same at every call and empty, without any schema, at the first.
   virtual std::unique_ptr<driver::Driver> open_unmigrated();
 
-  /// How a migration names a table of the second storage's own. The suite has migrations of its own beside the driver's.
+  /// How a migration names a table of the second storage's own. The suite has migrations of its own beside the
+  /// driver's.
   virtual std::string table_of_migration(const std::string& table) const { return table; }
 
   /// Calls `body` while a transaction that is not the suite's holds what an append holds between taking its position
