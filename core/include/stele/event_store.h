@@ -26,7 +26,7 @@ struct OpenOptions {
   bool migrate = false;  ///< Bring the schema up to date while opening, creating the database when it is missing.
 };
 
-/// An append-only store of events in streams, on the database that a URL names. The guarantees G1–G12 are in
+/// An append-only store of events in streams, on the database that a URL names. The guarantees G1–G14 are in
 /// docs/guarantees.md.
 ///
 /// Thread-safe: any number of threads may call any function at once, except close() and the destructor. Move-only.

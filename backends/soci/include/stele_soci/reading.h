@@ -12,8 +12,10 @@
 namespace stele::soci_backend {
 
 /// Calls `use` with a session that `lease` gives; once more with a new one when the first turns out to be gone. `use`
-/// only reads. `history(session)` gives the migrations' history: something missing is damage when all of `migrations`
-/// are there, and another version's schema otherwise.
+/// only reads, or does what may be done twice: the first time may have been committed before the answer was lost. (A
+/// lease that was taken so runs out, and a generation that was added so is a leftover.) `history(session)` gives the
+/// migrations' history: something missing is damage when all of `migrations` are there, and another version's schema
+/// otherwise.
 template <class Lease, class Use, class History>
 auto read_with_new_try(std::string_view backend, std::span<const driver::Migration> migrations, Lease lease, Use use,
                        History history) {
