@@ -66,7 +66,8 @@ class PostgresDriver final : public driver::Driver, public driver::MigrationStor
   /// Calls `use` with a session; once more with a new one when the first turns out to be gone: `use` may be repeated.
   template <class Use>
   auto reading(Use use);
-  std::vector<std::optional<driver::AppendAnswer>> append_gathered(std::span<const driver::PreparedAppend> appends);
+  std::vector<std::optional<driver::AppendAnswer>> append_gathered(std::span<const driver::PreparedAppend> appends,
+                                                                   const std::function<void()>& written);
   std::vector<driver::AppendAnswer> append_each(std::span<const driver::PreparedAppend> appends);
 
   const Settings settings_;

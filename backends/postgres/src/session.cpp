@@ -156,7 +156,8 @@ void Session::fetch_rows(std::string_view sql, const Parameters& parameters,
   }
 }
 
-std::vector<Result> Session::execute_together(const std::vector<Call>& calls) {
+std::vector<Result> Session::execute_together(const std::vector<Call>& calls,
+                                              const std::function<void()>& before_commit) {
   std::vector<const std::string*> names;
   names.reserve(calls.size());
   std::vector<Result> results;
@@ -175,6 +176,8 @@ std::vector<Result> Session::execute_together(const std::vector<Call>& calls) {
     sent = PQsendQueryPrepared(handle(), names[i]->c_str(), arguments.count(), arguments.values.data(),
                                arguments.lengths.data(), arguments.formats.data(), 1) != 0;
   }
+  // Else the server keeps the results back until it has committed.
+  if (before_commit) sent = sent && PQsendFlushRequest(handle()) != 0;
   sent = sent && PQsendQueryParams(handle(), "COMMIT", 0, nullptr, nullptr, nullptr, nullptr, 1) != 0;
   if (!sent || PQpipelineSync(handle()) == 0) throw lost(nullptr);
 
@@ -191,6 +194,7 @@ std::vector<Result> Session::execute_together(const std::vector<Call>& calls) {
     if (status == PGRES_PIPELINE_SYNC) break;
     if (status == PGRES_TUPLES_OK) {
       results.push_back(std::move(result));
+      if (before_commit && results.size() == calls.size()) before_commit();
     } else if (status == PGRES_COMMAND_OK) {
       committed = std::string_view(PQcmdStatus(next)) == "COMMIT";
     } else if (status != PGRES_PIPELINE_ABORTED && !failure) {

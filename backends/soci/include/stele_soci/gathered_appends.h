@@ -45,6 +45,7 @@ struct GatheringOptions {
 /// - An append to a stream, or of a command, that is in a call already waits here and not in the database. So those of
 /// one
 ///   stream go together next time, and they hold up nobody else.
+/// - Who only waits for the disk to take a commit does not keep the server busy: the next call begins meanwhile.
 /// - Calls that take longer than `longest_wait`, because the disk is slow or because they wait for locks, do not hold
 /// up
 ///   others: those that wait go then, on a connection more.
@@ -56,10 +57,12 @@ class GatheredAppends {
  public:
   using Appends = std::span<const driver::PreparedAppend>;
   using Answers = std::vector<driver::AppendAnswer>;
+  /// To be called when nothing but the commit is left: another call may have the place. Throws nothing; once is enough.
+  using Written = std::function<void()>;
   /// The answer to each; none for one that wrote nothing and should go by itself. Or an Error: with outcome unknown, or
   /// when nothing was applied. After anything else that is thrown, nothing was sent. Waits for a lock only for a
   /// moment.
-  using Together = std::function<std::vector<std::optional<driver::AppendAnswer>>(Appends)>;
+  using Together = std::function<std::vector<std::optional<driver::AppendAnswer>>(Appends, const Written&)>;
   /// Answers each, as driver::Driver::append().
   using Alone = std::function<Answers(Appends)>;
 
@@ -123,6 +126,8 @@ class GatheredAppends {
     std::size_t size = 0;
   };
 
+  class Call;
+
   Turn wait_for_turn(Ticket& own) {
     std::unique_lock lock(mutex_);
     if (has_place(own.arrived) && in_use_.are_free(own.keys) && begin(own)) return own.turn;
@@ -160,10 +165,10 @@ class GatheredAppends {
   }
 
   Answers lead(Ticket& own) {
-    const Call call(*this, own);
+    Call call(*this, own);
     const Group group = gather(own);
     if (group.size > 1) {
-      send(group);
+      send(group, call);
       return {};
     }
     const KeysHeld held(*this, own);
@@ -203,7 +208,7 @@ class GatheredAppends {
   }
 
   /// Throws nothing: the others wait for their answers.
-  void send(const Group& group) noexcept {
+  void send(const Group& group, Call& call) noexcept {
     Turn turn = Turn::alone;
     std::vector<std::optional<driver::AppendAnswer>> answers;
     std::exception_ptr failure;
@@ -211,7 +216,7 @@ class GatheredAppends {
       std::vector<driver::PreparedAppend> appends;
       appends.reserve(group.size);
       for (std::size_t i = 0; i < group.size; ++i) appends.push_back(*group.tickets[i]->append);
-      answers = together_(appends);
+      answers = together_(appends, [&call] { call.end(); });
       turn = Turn::answered;
     } catch (const Error& error) {
       if (error.outcome() == Outcome::unknown) turn = Turn::failed;
@@ -251,6 +256,15 @@ class GatheredAppends {
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
     ~Call() {
+      end();
+      // What this call has held may have been what somebody waits for.
+      const std::lock_guard lock(owner_.mutex_);
+      owner_.give_turn();
+    }
+
+    /// Its place is free.
+    void end() noexcept {
+      if (std::exchange(ended_, true)) return;
       const std::lock_guard lock(owner_.mutex_);
       owner_.calls_.erase(std::find(owner_.calls_.begin(), owner_.calls_.end(), &ticket_));
       owner_.give_turn();
@@ -259,6 +273,7 @@ class GatheredAppends {
    private:
     GatheredAppends& owner_;
     Ticket& ticket_;
+    bool ended_ = false;
   };
 
   /// Gives the keys of one that goes alone back.
