@@ -108,6 +108,12 @@ bool Delivery::done(Follower& follower, Position position, std::size_t count) {
   return (unsaved_ < checkpoint_every_ && named_->letters.empty()) || save(position);
 }
 
+// Pages of events that are dropped may go on for long: who begins again is not to see them all again.
+bool Delivery::scanned(Position position) {
+  if (!named_ || position <= saved_ || steady_clock::now() - saved_at_ < save_interval) return true;
+  return save(position);
+}
+
 void Delivery::add_dead_letter(Position position, const Uuid& event_id, std::int32_t attempts, const Error& error) {
   Named& named = *named_;
   named.letters.push_back({named.key, position, event_id, attempts, error.what(), {}});

@@ -23,8 +23,10 @@ class Rebuilder final : public Applier {
   void end(std::optional<Position>) noexcept override {}  // What is left is removed with the leases in hand.
 
  private:
+  enum class Switch : std::uint8_t { done, not_yet, lost };
+
   bool make_tables();
-  bool switch_at(Position position);
+  Switch switch_at(Position position);
   bool catch_up(driver::ReadModelTransaction& transaction, Position& position, Position goal);
   std::vector<driver::PartState> active_parts();
   bool answers_inside();
@@ -33,6 +35,7 @@ class Rebuilder final : public Applier {
   const std::int32_t to_;
   LogPages pages_;
   Follower* follower_ = nullptr;
+  std::chrono::milliseconds hold_;  // The active generation, at most; longer with each try.
   bool switched_ = false;
 };
 
