@@ -43,6 +43,7 @@ void add_append(CLI::App& app, Context& context);
 void add_read(CLI::App& app, Context& context);
 void add_log(CLI::App& app, Context& context);
 void add_streams(CLI::App& app, Context& context);
+void add_trace(CLI::App& app, Context& context);
 void add_command(CLI::App& app, Context& context);
 void add_import(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);

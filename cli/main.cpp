@@ -116,6 +116,7 @@ int main(int argc, char** argv) {
   add_read(app, context);
   add_log(app, context);
   add_streams(app, context);
+  add_trace(app, context);
   add_command(app, context);
   add_import(app, context);
   add_export(app, context);
