@@ -63,17 +63,30 @@ std::optional<Position> Rebuilder::begin() {
   const std::optional<driver::ProjectionState> state = work().store.driver().find_projection(work().key);
   if (state && state->active_generation == from_) {
     const std::optional<Position> position = acquire(to_);
-    // Also when it begins again: a crash of the server may have taken them back.
-    if (position && (*position > Position(0) || make_tables())) return position;
-    if (position) {
+    if (position && is_active(from_)) {
+      fence_ = leases().front().fence;
+      // Also when it begins again: a crash of the server may have taken them back.
+      if (*position > Position(0) || make_tables()) return position;
       forget();
       return std::nullopt;
     }
   }
-  // If the answer to its commit was lost, this is how it is known.
-  switched_ = state && state->active_generation == to_;
+  // If the answer to its commit was lost, this is how it is known. Who lost its lease may find another's generation of
+  // the same number.
+  switched_ = state && state->active_generation == to_ && is_own(*state);
   follower_->stop();
   return std::nullopt;
+}
+
+bool Rebuilder::is_active(std::int32_t generation) {
+  const std::optional<driver::ProjectionState> state = work().store.driver().find_projection(work().key);
+  return state && state->active_generation == generation;
+}
+
+bool Rebuilder::is_own(const driver::ProjectionState& state) const {
+  return fence_ && std::any_of(state.checkpoints.begin(), state.checkpoints.end(), [&](const driver::PartState& part) {
+           return part.key == work().part(to_, 0) && part.holder == work().holder && part.fence == *fence_;
+         });
 }
 
 milliseconds Rebuilder::idle(Position position) {

@@ -25,6 +25,8 @@ class Rebuilder final : public Applier {
  private:
   enum class Switch : std::uint8_t { done, not_yet, lost };
 
+  bool is_active(std::int32_t generation);
+  bool is_own(const driver::ProjectionState& state) const;
   bool make_tables();
   Switch switch_at(Position position);
   bool catch_up(driver::ReadModelTransaction& transaction, Position& position, Position goal);
@@ -35,6 +37,7 @@ class Rebuilder final : public Applier {
   const std::int32_t to_;
   LogPages pages_;
   Follower* follower_ = nullptr;
+  std::optional<std::int64_t> fence_;  // Of its first part, since it last began.
   std::chrono::milliseconds hold_;  // The active generation, at most; longer with each try.
   bool switched_ = false;
 };

@@ -577,6 +577,25 @@ TEST_F(Projecting, ARebuildEndsWhileAppendsGoOn) {
   EXPECT_EQ(rebuilt.counts(), once(store.log_end().value()));
 }
 
+// Before it has its lease, another finds what looks like the rest of a dead rebuild, removes it, and makes a generation
+// of the same number the active one.
+TEST_F(Projecting, WhoseGenerationAnotherSwitchedToHasNotSwitched) {
+  append(10);
+  run_projection(store, *effects, fast());
+  EventStore other(std::make_unique<testing::ForwardingDriver>(shared));
+  Effects rebuilt;
+  control.at("acquire_lease", [&](int call) {
+    if (call != 1) return;
+    EXPECT_EQ(rebuild_projection(other, rebuilt, fast()), 2);
+  });
+  EXPECT_EQ(testing::error_of([&] { rebuild_projection(store, *effects, fast()); }).code(), ErrorCode::busy);
+  EXPECT_EQ(effects->counts(), once(10));
+  EXPECT_EQ(rebuilt.counts(), once(10));
+  const driver::ProjectionState state = *store.driver().find_projection({"effects", ""});
+  EXPECT_EQ(state.active_generation, 2);
+  EXPECT_EQ(state.checkpoints.size(), 1u);
+}
+
 // A crash of the server may take the tables back that a rebuild has just made.
 TEST_F(Projecting, ARebuildThatBeginsAgainMakesItsTablesAgain) {
   append(10);
