@@ -56,6 +56,7 @@ void hold_standard_descriptors() noexcept {
 int run_and_flush(const Context& context) {
   int code = exit_ok;
   try {
+    context.default_to_tenant_of_url();
     code = context.action();
   } catch (const OutputError&) {
     throw;

@@ -64,7 +64,8 @@ Delivery::Delivery(EventStore& store, Options options)
   }
   start_ = options.start.position() ? *options.start.position() : store.log_end();
   if (!options.name) return;
-  const driver::ProjectionKey key{*options.name, options.filter.tenant.value_or(std::string())};
+  const driver::ProjectionKey key{*options.name,
+                                  options.filter.tenant.value_or(store.tenant().value_or(std::string()))};
   named_.emplace(store, driver::PartKey{key, 1, 0}, lease_time_);
   acquire();
 }

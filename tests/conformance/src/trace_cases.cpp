@@ -47,7 +47,7 @@ Uuid story(EventStore& store) {
   append_caused(store, 6, uuid(1), thing("b"));
   append_caused(store, 5, uuid(3), thing("a"));
   append_caused(store, 7, uuid(99), thing("c"));
-  return store.find_command(command("r-1").key)->command_id;
+  return store.find_command(command("r-1").key).value().command_id;
 }
 
 void effects_follow_a_command(Harness& harness) {
