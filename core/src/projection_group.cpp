@@ -22,7 +22,7 @@ constexpr milliseconds first_pause{50};
 constexpr milliseconds longest_pause{2'000};
 
 /// How often it looks for parts that are free, or that others should have: a take-over comes so much later.
-milliseconds between_looks(milliseconds lease) {
+milliseconds time_between_looks(milliseconds lease) {
   return std::min(lease / 10, longest_look);
 }
 
@@ -81,7 +81,7 @@ void ProjectionGroup::manage() noexcept {
   }
   try {
     while (true) {
-      milliseconds time = between_looks(work_.options.lease);
+      milliseconds time = time_between_looks(work_.options.lease);
       try {
         look();
         pause_ = {};

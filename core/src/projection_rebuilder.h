@@ -38,7 +38,7 @@ class Rebuilder final : public Applier {
   LogPages pages_;
   Follower* follower_ = nullptr;
   std::optional<std::int64_t> fence_;  // Of its first part, since it last began.
-  std::chrono::milliseconds hold_;  // The active generation, at most; longer with each try.
+  std::chrono::milliseconds hold_;     // The active generation, at most; longer with each try.
   bool switched_ = false;
 };
 
