@@ -25,12 +25,11 @@ enum class ErrorCode : std::uint8_t {
   checksum_mismatch = 10,         ///< A migration that was applied differs from the one this program carries.
   migration_failed = 11,          ///< A migration's script failed; its transaction was rolled back.
   cannot_connect = 12,            ///< The database could not be opened or reached.
-  permission_denied =
-      13,     ///< The database refused for lack of rights, the file is read-only, or another tenant's was asked for.
-  busy = 14,  ///< Another writer held the database until the deadline. Retrying is safe.
-  disk_full = 15,             ///< No room; nothing of the operation was applied.
-  io = 16,                    ///< The operating system failed to read or write; see outcome().
-  corrupt = 17,               ///< The database file is damaged or is no database.
+  permission_denied = 13,         ///< No right to this, by the database or by the tenant; or the file is read-only.
+  busy = 14,                      ///< Another writer held the database until the deadline. Retrying is safe.
+  disk_full = 15,                 ///< No room; nothing of the operation was applied.
+  io = 16,                        ///< The operating system failed to read or write; see outcome().
+  corrupt = 17,                   ///< The database file is damaged or is no database.
   rejected_by_database = 18,  ///< A CHECK, constraint or trigger refused what core had accepted: a bug, please report.
   unsupported = 19,           ///< This backend does not offer the operation.
   closed = 20,                ///< The store was closed.
