@@ -61,5 +61,6 @@ void add_projection(CLI::App& app, Context& context);
 void add_relay(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
 void add_roles(CLI::App& app, Context& context);
+void add_tenants(CLI::App& app, Context& context);
 
 }  // namespace stele::cli

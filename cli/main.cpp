@@ -127,6 +127,7 @@ int main(int argc, char** argv) {
   add_relay(app, context);
   add_verify(app, context);
   add_roles(app, context);
+  add_tenants(app, context);
 
   try {
     app.parse(argc, argv);

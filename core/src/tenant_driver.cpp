@@ -77,6 +77,7 @@ class TenantDriver final : public Driver {
   std::vector<std::string> list_tenants() override { return {tenant_}; }
   void verify_storage(const VerifyOptions&, VerifyReport&) override { refuse("verify"); }
   void grant_roles(const RoleNames&) override { refuse("roles"); }
+  void isolate_tenants(bool) override { refuse("tenants"); }
   std::unique_ptr<AppendListener> listen() override { return inner_->listen(); }
   ConnectionStats connection_stats() override { return inner_->connection_stats(); }
 

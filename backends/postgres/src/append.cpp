@@ -355,6 +355,28 @@ driver::AppendAnswer answer_after_commit(Understand answer) {
 
 }  // namespace
 
+namespace {
+
+/// A unique id is taken, and whoever has it is not to be seen: it is another tenant's, and the database keeps them
+/// apart.
+std::optional<AppendResult> taken_unseen(const Error& error) {
+  if (error.sqlstate() != "23505") return std::nullopt;
+  AppendResult result;
+  if (error.message().find("\"events_event_id\"") != std::string::npos) {
+    result.status = AppendStatus::duplicate_event_id;
+    result.detail = "an event id is taken";
+    return result;
+  }
+  if (error.message().find("\"commands_command_id_key\"") != std::string::npos) {
+    result.status = AppendStatus::request_id_reused;
+    result.detail = "the command id belongs to another request";
+    return result;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 AppendResult append_one(Session& session, const PreparedAppend& append, steady_clock::time_point deadline) {
   const Parameters parameters = parameters_of(append);
   for (int attempt = 1;; ++attempt) {
@@ -363,7 +385,10 @@ AppendResult append_one(Session& session, const PreparedAppend& append, steady_c
       return understand(session, append, session.execute(call, parameters));
     } catch (const Error& error) {
       if (is_lost(session, error)) throw as_unknown(error);
-      if (!worth_another_try(error) || attempt == max_attempts || steady_clock::now() >= deadline) throw;
+      if (!worth_another_try(error) || attempt == max_attempts || steady_clock::now() >= deadline) {
+        if (const std::optional<AppendResult> taken = taken_unseen(error)) return *taken;
+        throw;
+      }
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(attempt));
   }

@@ -15,6 +15,7 @@
 #include "stele_soci/append_groups.h"
 #include "stele_soci/reading.h"
 #include "streams.h"
+#include "tenants.h"
 #include "verify.h"
 
 namespace stele::postgres {
@@ -158,6 +159,11 @@ void PostgresDriver::grant_roles(const driver::RoleNames& names) {
   session->execute(
       "SELECT grant_roles($1, $2, $3)",
       Parameters().add(Type::text, names.reader).add(Type::text, names.writer).add(Type::text, names.admin));
+}
+
+void PostgresDriver::isolate_tenants(bool on) {
+  const SessionPool::Lease session = lease();
+  postgres::isolate_tenants(*session, on);
 }
 
 AppendAnswer PostgresDriver::append_with_hook(const PreparedAppend& append, const driver::AppendHook& hook) {

@@ -30,6 +30,7 @@ class PostgresDriver final : public driver::Driver, public driver::MigrationStor
   std::unique_ptr<driver::AppendListener> listen() override;
   driver::ConnectionStats connection_stats() override;
   void grant_roles(const driver::RoleNames& names) override;
+  void isolate_tenants(bool on) override;
   driver::MigrationStore* migrations() noexcept override { return this; }
 
   driver::AppendAnswer append_with_hook(const driver::PreparedAppend& append, const driver::AppendHook& hook) override;

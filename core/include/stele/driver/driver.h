@@ -222,6 +222,11 @@ class STELE_API Driver : public ReadSide {
   /// The default throws unsupported.
   virtual void grant_roles(const RoleNames& names);
 
+  /// Switches the database's own line between tenants on or off (row-level security), in one transaction; may be
+  /// repeated. On, a session that is not the owner's sees and writes what is of the tenant it was opened for
+  /// (DriverOptions), and nothing without one. The default throws unsupported.
+  virtual void isolate_tenants(bool on);
+
   /// Null when the backend has no schema to migrate.
   virtual class MigrationStore* migrations() noexcept { return nullptr; }
 };
