@@ -38,6 +38,8 @@ def totals(**changes):
 class Cases:
     """For a database that query() asks."""
 
+    foreign_parameter = "SELECT $1"
+
     def setUp(self):
         super().setUp()
         self.migrate()
@@ -386,7 +388,7 @@ class Cases:
             ("VACUUM", "connection"),
             ("\ufeffCOMMIT", "U+FEFF"),
             ("SELECT 1 \ufeffFROM t", "U+FEFF"),
-            ("SELECT $1", "parameters"),
+            (self.foreign_parameter, "parameters"),
         ):
             with self.subTest(sql):
                 error = self.project({"name": "x", "on": {"Other": ["SELECT 1"], "Added": ["SELECT 1;", sql]}}, expect=USAGE).err
@@ -525,6 +527,7 @@ class OnMssql(Cases, MssqlTest):
     """The same files, in T-SQL; their tables lie in the store's schema."""
 
     backend = "mssql"
+    foreign_parameter = "SELECT ?"  # $1 is a sum of money.
 
     def file(self, content, name="projection.json"):
         return super().file(self.t_sql(content if isinstance(content, str) else json.dumps(content)), name)
@@ -542,6 +545,8 @@ class OnMssql(Cases, MssqlTest):
             )
 
         for pattern, replacement in (
+            # What is compared with a number has to be one.
+            (r"CAST\(nullif\((:data\.n), 'many'\) AS BIGINT\)", r"TRY_CAST(\1 AS BIGINT)"),
             (r"INSERT INTO (\S+) AS t \(stream, total, seen\) VALUES \(:stream_id, (.+?), 1\) "
              r"ON CONFLICT \(stream\) DO UPDATE SET total = (.+?), seen = t\.seen \+ 1", upsert),
             (r"INSERT INTO (?!\w+\.)", f"INSERT INTO {own}"),
@@ -580,9 +585,7 @@ class OnMssql(Cases, MssqlTest):
             ),
             ["sécond 😀 :n5", "q", "dbo"],
         )
-        for sql in ("SELECT ?", "SAVE TRANSACTION x"):
-            with self.subTest(sql):
-                self.project({"name": "x", "on": {"Added": [sql]}}, expect=USAGE)
+        self.project({"name": "x", "on": {"Added": ["SAVE TRANSACTION x"]}}, expect=USAGE)
 
 
 if __name__ == "__main__":
