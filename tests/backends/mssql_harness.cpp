@@ -228,7 +228,7 @@ void MssqlHarness::hold_write_lock(const std::function<void()>& body) {
   MssqlConnection other;
   other.run(
       schema_.in("BEGIN TRANSACTION; DECLARE @name NVARCHAR(255); "
-                 "SET @name = N'$(schema):range:' + CAST((SELECT (ISNULL(MAX(global_position), 0) + 1) / 1024 FROM "
+                 "SET @name = N'$(schema):range:' + CAST((SELECT (ISNULL(MAX(global_position), 0) + 1) / 256 FROM "
                  "$(schema).events) AS NVARCHAR(20)); "
                  "EXEC sp_getapplock @Resource = @name, @LockMode = N'Exclusive', @LockOwner = N'Transaction'"));
   body();
