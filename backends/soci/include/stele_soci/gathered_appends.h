@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <exception>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -76,7 +75,7 @@ class GatheredAppends {
     Ticket own(appends.front());
     Answers answers;
     if (wait_for_turn(own) == Turn::leads) answers = lead(own);
-    if (own.turn == Turn::failed) std::rethrow_exception(own.failure);
+    if (own.turn == Turn::failed) throw Error(*own.failure);
     if (own.turn == Turn::alone) return go_alone(own);
     if (own.turn == Turn::answered) answers.push_back(std::move(own.answer));
     return answers;
@@ -116,7 +115,7 @@ class GatheredAppends {
     Clock::time_point started{};  ///< Of one that leads.
     Turn turn = Turn::waits;
     driver::AppendAnswer answer{};
-    std::exception_ptr failure{};
+    std::optional<Error> failure{};  // A copy: no two threads throw one object.
     std::condition_variable changed{};
   };
 
@@ -211,7 +210,7 @@ class GatheredAppends {
   void send(const Group& group, Call& call) noexcept {
     Turn turn = Turn::alone;
     std::vector<std::optional<driver::AppendAnswer>> answers;
-    std::exception_ptr failure;
+    std::optional<Error> failure;
     try {
       std::vector<driver::PreparedAppend> appends;
       appends.reserve(group.size);
@@ -220,7 +219,7 @@ class GatheredAppends {
       turn = Turn::answered;
     } catch (const Error& error) {
       if (error.outcome() == Outcome::unknown) turn = Turn::failed;
-      failure = std::current_exception();
+      failure = error;
     } catch (...) {  // Most likely no memory for so many; alone, it may do.
     }
     const std::lock_guard lock(mutex_);
