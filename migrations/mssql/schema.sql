@@ -376,7 +376,7 @@ BEGIN
         BEGIN
             IF EXISTS (SELECT 1 FROM $(schema).events WHERE event_id = @event_id) SET @status = 5;
         END
-        IF @status IS NULL AND @expected >= 0 AND @version <> @expected + 1 SET @status = 4;
+        IF @status IS NULL AND @expected >= 0 AND @version - 1 <> @expected SET @status = 4;
         IF @status IS NOT NULL
         BEGIN
             ROLLBACK TRANSACTION;
