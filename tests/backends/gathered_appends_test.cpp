@@ -277,20 +277,22 @@ TEST_F(GatheredAppendsTest, APlaceTakenOutOfTurnIsGivenUp) {
 }
 
 TEST_F(GatheredAppendsTest, ATransactionDoesNotGrowWithoutEnd) {
-  use({.calls_at_once = 1, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
+  use({.calls_at_once = 1,
+       .appends_in_a_call = 5,
+       .longest_wait = hours(1),
+       .longest_wait_for_own = hours(1),
+       .stuck_after = hours(1)});
   server.hold("a");
   auto a = start("a");
   ASSERT_TRUE(server.wait_for("alone:a"));
   std::vector<Made> made = {{.name = "B", .events = max_events_together},
                             {.name = "L", .conditions = max_locks_together - 1}};
-  for (std::size_t i = 0; i < max_appends_together + 20; ++i)
-    made.push_back({.name = "x", .stream = std::to_string(i)});
+  for (std::size_t i = 0; i < 12; ++i) made.push_back({.name = "x", .stream = std::to_string(i)});
   auto started = start_to_wait(made);
   server.let_go("a");
   for (std::size_t i = 0; i < made.size(); ++i) EXPECT_EQ(started[i].get(), made[i].name);
   EXPECT_EQ(server.calls(),
-            (Calls{"alone:a", "alone:B", "alone:L", "together:" + std::string(max_appends_together, 'x'),
-                   "together:" + std::string(20, 'x')}));
+            (Calls{"alone:a", "alone:B", "alone:L", "together:xxxxx", "together:xxxxx", "together:xx"}));
 }
 
 // --- What is in a call already

@@ -27,6 +27,9 @@ struct GatheringOptions {
   /// How many calls keep a server busy. This machine's processors stand for the server's, which are not known here;
   /// with fewer calls some of them would be idle, with more each append costs more (docs/decisions/0010).
   std::size_t calls_at_once = std::max(std::thread::hardware_concurrency(), 2U);
+  /// A call's appends are done one after the other by one of the server's processors. More of them than this save
+  /// little more, and keep the other processors waiting. At most max_appends_together.
+  std::size_t appends_in_a_call = 8;
   std::chrono::microseconds longest_wait{2'000};
   /// For an append whose stream is in another call of the same store.
   std::chrono::microseconds longest_wait_for_own{200'000};
@@ -191,7 +194,8 @@ class GatheredAppends {
     in_use_.give_back(own.keys);
     size.add(*own.append);
     group.tickets[group.size++] = &own;
-    for (auto at = waiting_.begin(); at != waiting_.end() && group.size < group.tickets.size();) {
+    const std::size_t most = std::min(options_.appends_in_a_call, group.tickets.size());
+    for (auto at = waiting_.begin(); at != waiting_.end() && group.size < most;) {
       Ticket& next = **at;
       if (!in_use_.are_free(next.keys) || !size.has_room_for(*next.append)) {
         ++at;
