@@ -194,10 +194,12 @@ class Table:
         times = [f"{statistics.median(run['cpu_time'] for run in runs):,.0f} µs" for runs in (floor, store)]
         self.rows.append((workload, *times, f"{paired_cpu_ratio(floor, store):.2f}", "", "-"))
 
-    def at_most(self, workload, floor, store, value, limit, unit):
+    def at_most(self, workload, floor, store, value, limit, unit, decides=True):
         verdict = "ok" if self.judged or unit != "ms" else "-"
         if value >= limit and verdict == "ok":
             verdict = "ok, within the margin" if unit == "ms" and value < limit * (1 + self.margin) else "ABOVE"
+        if verdict == "ABOVE" and not decides:
+            verdict = "above; decides nothing in a quick run"
         self.failed = self.failed or verdict == "ABOVE"
         self.rows.append((workload, floor, store, "", f"< {limit:g} {unit}", verdict))
 
@@ -233,10 +235,11 @@ def subscription(bench, table, latencies, idle):
         runs = bench.run(workload, repetitions)[workload]
         value = statistics.median(run["p99_ms"] for run in runs)
         median = statistics.median(run["median_ms"] for run in runs)
-        table.at_most(title, f"median {median:.2f} ms", f"{value:.2f} ms", value, limit, "ms")
+        table.at_most(title, f"median {median:.2f} ms", f"{value:.2f} ms", value, limit, "ms", decides=not bench.quick)
     runs = bench.run(idle, repetitions)[idle]
     value = statistics.median(run["cpu_percent"] for run in runs)
-    table.at_most("10 idle subscriptions, of one core", "", f"{value:.2f} %", value, IDLE_LIMIT, "%")
+    table.at_most("10 idle subscriptions, of one core", "", f"{value:.2f} %", value, IDLE_LIMIT, "%",
+                  decides=not bench.quick)
 
 
 def measure(bench, table):
