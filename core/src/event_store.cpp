@@ -131,10 +131,6 @@ void check_schema(driver::Driver& driver, bool migrate) {
   migrator.require_current();
 }
 
-}  // namespace
-
-namespace {
-
 /// Whose alone the store is to be. Taken out of the URL, for backends do not know it.
 std::optional<std::string> tenant_of(Url& url, const OpenOptions& options) {
   std::optional<std::string> tenant = url.param("tenant");

@@ -161,13 +161,13 @@ void ProjectionGroup::look() {
     std::rotate(free.begin(), free.begin() + static_cast<std::ptrdiff_t>(start_ % free.size()), free.end());
   for (; missing > 0 && !free.empty(); --missing, free.pop_back()) begin_part(free.back());
   // Nobody takes what is left: a member died, perhaps, and is not to be counted for longer than it must.
-  if (!free.empty()) announced_at_ = {};
+  ask_again_ = !free.empty();
 }
 
 std::int32_t ProjectionGroup::count_members() {
   if (work_.options.parts == 1) return 1;
   const steady_clock::time_point now = steady_clock::now();
-  if (announced_at_ == steady_clock::time_point() || now - announced_at_ >= work_.options.lease / 3) {
+  if (ask_again_ || announced_at_ == steady_clock::time_point() || now - announced_at_ >= work_.options.lease / 3) {
     members_ = work_.store.driver().announce_member(work_.key, work_.holder, work_.options.lease);
     announced_at_ = now;
   }

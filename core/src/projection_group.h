@@ -58,6 +58,7 @@ class ProjectionGroup {
   const std::size_t start_ = std::hash<std::string>()(work_.holder);  // With which of the free parts it begins.
   std::int32_t members_ = 1;
   std::chrono::steady_clock::time_point announced_at_{};
+  bool ask_again_ = false;             // How many members there are.
   std::chrono::milliseconds pause_{};  // Before the next try to reach the database.
 
   mutable std::mutex mutex_;

@@ -1,9 +1,14 @@
 // Row-level security: what sessions of one tenant see and do, with raw SQL and with a core that has forgotten to ask.
 #include <gtest/gtest.h>
+#include <libpq-fe.h>
 
+#include <future>
 #include <memory>
 
+#include "append.h"
 #include "postgres_server.h"
+#include "session.h"
+#include "settings.h"
 #include "stele/driver/driver.h"
 #include "stele/postgres.h"
 #include "stele/registry.h"
@@ -247,6 +252,60 @@ TEST_F(PostgresTenants, WhomItWouldNotHoldForIsToldSo) {
             "0");
   EventStore mine = open_migrated_postgres(login_->url(*schema_));
   EXPECT_THROW(mine.driver().isolate_tenants(false), Error) << "only the owner may";
+}
+
+/// One event with this id, made elsewhere, for a stream of its own.
+class OneEvent {
+ public:
+  OneEvent(std::string stream_id, const Uuid& id) : key_("thing", std::move(stream_id)), event_(event()) {
+    event_.attributes.clear();
+    event_.event_id = id;
+    append_.tenant = default_tenant;
+    append_.streams.push_back(
+        {&key_, ExpectedVersion::any(), {{&event_, id, true, Timestamp::now(), true, nullptr, {}, {}, false}}});
+  }
+  OneEvent(const OneEvent&) = delete;
+  OneEvent& operator=(const OneEvent&) = delete;
+  const driver::PreparedAppend& append() const { return append_; }
+
+ private:
+  const StreamKey key_;
+  NewEvent event_;
+  driver::PreparedAppend append_;
+};
+
+// An id may be taken by somebody who commits while this one waits. What that means is seen by the next try, and not to
+// be guessed when there is no time for one: it may be this very event.
+TEST(PostgresTakenIds, AreNotJudgedByTheFirstTry) {
+  if (postgres_url().empty()) GTEST_SKIP() << no_postgres;
+  using std::chrono::steady_clock;
+  const PostgresSchema schema;
+  open_postgres(schema.url());
+  const postgres::Settings settings = postgres::parse_settings(Url::parse(schema.url()));
+  for (const bool in_time : {false, true}) {
+    postgres::Session first(settings);
+    postgres::Session second(settings);
+    const Uuid id = Uuid::v7();
+    const OneEvent taken("a", id);
+    const OneEvent late("b", id);
+    const auto deadline = steady_clock::now() + std::chrono::seconds(in_time ? 60 : 0);
+    first.run("BEGIN", "test");
+    postgres::append_one(first, taken.append(), deadline);
+    auto answer = std::async(std::launch::async, [&] { return postgres::append_one(second, late.append(), deadline); });
+    PostgresConnection watching = schema.connect();
+    while (watching.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = " +
+                          std::to_string(PQbackendPID(second.handle()))) == "0") {
+      ASSERT_EQ(answer.wait_for(std::chrono::milliseconds(1)), std::future_status::timeout) << "it did not wait";
+    }
+    first.run("COMMIT", "test");
+    if (in_time) {
+      const AppendResult result = answer.get();
+      EXPECT_EQ(result.status, AppendStatus::duplicate_event_id);
+      EXPECT_NE(result.detail.find("in another stream"), std::string::npos) << result.detail;
+    } else {
+      EXPECT_THROW(answer.get(), Error);
+    }
+  }
 }
 
 }  // namespace

@@ -371,6 +371,20 @@ TEST_F(Projecting, ALongPauseEndsWhenTheCheckpointWasTakenBack) {
   EXPECT_EQ(effects->counts(), (Numbers{{1, 1}, {2, 2}, {3, 2}, {4, 1}}));
 }
 
+// Also one that has just seen parts that nobody has, and is about to count the members again.
+TEST_F(Projecting, WhoStopsIsNoMemberAnyMore) {
+  append(3);
+  ProjectionOptions options = fast();
+  options.parts = 4;
+  shared->open_projection({"effects", ""}, 4);
+  ASSERT_EQ(shared->announce_member({"effects", ""}, "away", 1h), 1);
+  ProjectionRunner runner(store, effects, options);
+  ASSERT_TRUE(comes_true([&] { return runner.parts().size() == 2; })) << "the rest is for the other one";
+  EXPECT_EQ(shared->announce_member({"effects", ""}, "b", 1h), 3);
+  runner.stop();
+  EXPECT_EQ(shared->announce_member({"effects", ""}, "b", 1h), 2);
+}
+
 // Each part may have to wait for a database that does not answer. They do so at the same time.
 TEST_F(Projecting, PartsEndSideBySide) {
   append(3);

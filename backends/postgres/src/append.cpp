@@ -353,10 +353,6 @@ driver::AppendAnswer answer_after_commit(Understand answer) {
   }
 }
 
-}  // namespace
-
-namespace {
-
 /// A unique id is taken, and whoever has it is not to be seen: it is another tenant's, and the database keeps them
 /// apart.
 std::optional<AppendResult> taken_unseen(const Error& error) {
@@ -386,8 +382,10 @@ AppendResult append_one(Session& session, const PreparedAppend& append, steady_c
     } catch (const Error& error) {
       if (is_lost(session, error)) throw as_unknown(error);
       if (!worth_another_try(error) || attempt == max_attempts || steady_clock::now() >= deadline) {
-        if (const std::optional<AppendResult> taken = taken_unseen(error)) return *taken;
-        throw;
+        // The first try may have met one that was not committed yet; a later one would have found it, and compared.
+        const std::optional<AppendResult> taken = attempt > 1 ? taken_unseen(error) : std::nullopt;
+        if (!taken) throw;
+        return *taken;
       }
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(attempt));
