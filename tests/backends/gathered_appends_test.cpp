@@ -27,6 +27,7 @@ class FakeServer {
     if (slow_commit) {
       written();
       written();  // Once or more is the same.
+      note("commit");
       stand_still("commit");
     }
     if (no_memory) throw std::bad_alloc();
@@ -189,27 +190,57 @@ TEST_F(GatheredAppendsTest, ThoseThatWaitGoTogether) {
   EXPECT_EQ(start("e").get(), "e") << "the place is free again";
 }
 
-TEST_F(GatheredAppendsTest, ACommitHasNoPlaceButKeepsItsStreams) {
-  use({.calls_at_once = 1, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
+TEST_F(GatheredAppendsTest, ACommitHasNoPlaceWhenTheNextCompanyIsCompleteButKeepsItsStreams) {
+  use({.calls_at_once = 1,
+       .appends_in_a_call = 2,
+       .longest_wait = hours(1),
+       .longest_wait_for_own = hours(1),
+       .stuck_after = hours(1)});
   server.slow_commit = true;
   server.hold("a");
   server.hold("commit");
   auto a = start("a");
   ASSERT_TRUE(server.wait_for("alone:a"));
-  auto others = start_to_wait({{"b"}, {"c"}});
+  auto first = start_to_wait({{"b"}, {"c"}});
+  auto next = start_to_wait({{.name = "d", .stream = "b"}, {"e"}, {"f"}});
   server.let_go("a");
   EXPECT_EQ(a.get(), "a");
-  ASSERT_TRUE(server.wait_for("together:bc"));
-  // Another goes while the commit stands still, and one to a stream of its transaction waits.
-  EXPECT_EQ(start("d").get(), "d");
-  auto waits = start_to_wait({{.name = "e", .stream = "b"}});
-  EXPECT_EQ(gathered_->load().calls, 0U);
-  EXPECT_EQ(server.calls(), (Calls{"alone:a", "together:bc", "alone:d"}));
+  // Another call goes while the commit stands still, and one to a stream of its transaction waits.
+  ASSERT_TRUE(server.wait_for("together:ef"));
+  EXPECT_EQ(gathered_->load().waiting, 1U);
   server.let_go("commit");
-  EXPECT_EQ(others[0].get(), "b");
-  EXPECT_EQ(others[1].get(), "c");
-  EXPECT_EQ(waits[0].get(), "e") << "the stream is free again";
+  EXPECT_EQ(first[0].get(), "b");
+  EXPECT_EQ(first[1].get(), "c");
+  EXPECT_EQ(next[0].get(), "d") << "the stream is free again";
+  EXPECT_EQ(next[1].get(), "e");
+  EXPECT_EQ(next[2].get(), "f");
   EXPECT_EQ(gathered_->load().calls, 0U);
+}
+
+TEST_F(GatheredAppendsTest, FewerWaitForTheCommitAndGoTogether) {
+  use({.calls_at_once = 1,
+       .appends_in_a_call = 2,
+       .longest_wait = hours(1),
+       .longest_wait_for_own = hours(1),
+       .stuck_after = hours(1)});
+  server.slow_commit = true;
+  server.hold("a");
+  server.hold("commit");
+  auto a = start("a");
+  ASSERT_TRUE(server.wait_for("alone:a"));
+  auto first = start_to_wait({{"b"}, {"c"}});
+  auto next = start_to_wait({{"d"}});
+  server.let_go("a");
+  EXPECT_EQ(a.get(), "a");
+  ASSERT_TRUE(server.wait_for("commit"));
+  auto later = start_to_wait({{"e"}});
+  EXPECT_EQ(server.calls(), (Calls{"alone:a", "together:bc", "commit"}));
+  server.let_go("commit");
+  EXPECT_EQ(first[0].get(), "b");
+  EXPECT_EQ(first[1].get(), "c");
+  EXPECT_EQ(next[0].get(), "d");
+  EXPECT_EQ(later[0].get(), "e");
+  EXPECT_EQ(server.calls().at(3), "together:de");
 }
 
 TEST_F(GatheredAppendsTest, WhatFailsTogetherIsDoneByEachAlone) {

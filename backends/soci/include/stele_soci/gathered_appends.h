@@ -219,7 +219,9 @@ class GatheredAppends {
       std::vector<driver::PreparedAppend> appends;
       appends.reserve(group.size);
       for (std::size_t i = 0; i < group.size; ++i) appends.push_back(*group.tickets[i]->append);
-      answers = together_(appends, [&call] { call.end(); });
+      answers = together_(appends, [&] {
+        if (company_is_complete()) call.end();
+      });
       turn = Turn::answered;
     } catch (const Error& error) {
       if (error.outcome() == Outcome::unknown) turn = Turn::failed;
@@ -236,6 +238,12 @@ class GatheredAppends {
       if (turn == Turn::answered && !answers[i]) ticket.turn = Turn::alone;
       ticket.changed.notify_one();
     }
+  }
+
+  /// Enough wait for a call of their own: while there are fewer, the commit's time brings them together.
+  bool company_is_complete() noexcept {
+    const std::lock_guard lock(mutex_);
+    return waiting_.size() >= options_.appends_in_a_call;
   }
 
   /// At the end of a call: who may go now?
