@@ -14,6 +14,7 @@
 #include "stele/read.h"
 #include "stele/registry.h"
 #include "stele/relay.h"
+#include "stele/schema.h"
 #include "stele/snapshot.h"
 #include "stele/subscription.h"
 #include "stele/timestamp.h"
