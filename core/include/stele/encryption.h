@@ -41,7 +41,7 @@ STELE_API EventIdentity identity_of(const RecordedEvent& event);
 ///
 /// The same value for the same event and place gives the same envelope, whenever it is made, and values that are equal
 /// as JSON are the same: so a repeated append is recognised (G5, G6). Nothing tells whether values of different events
-/// or places are equal. How a nonce never comes twice: docs/decisions/0013-encryption.md.
+/// or places are equal. How a nonce never comes twice: docs/decisions/0014-encryption.md.
 class STELE_API SubjectCipher {
  public:
   /// Derives what it needs. The key may go.
