@@ -30,6 +30,9 @@ void register_projection_benchmarks(const Scale& scale);
 /// Drops what they shared.
 void finish_projection_benchmarks();
 
+/// On SQLite, and on the server of STELE_TEST_POSTGRES_URL if it names one.
+void register_subscription_benchmarks(const Scale& scale);
+
 /// On the server of STELE_TEST_POSTGRES_URL; nothing when it names none.
 void register_postgres_benchmarks(const Scale& scale);
 /// Drops what they shared.
@@ -42,6 +45,9 @@ void finish_mssql_benchmarks();
 
 /// Makes a store with `events` events at this URL, ten a stream, and leaves it there.
 void generate_store(const std::string& url, std::size_t events);
+/// Appends so many events at this URL, one at a time with pauses; prints position and time of each, for the process
+/// that subscribes.
+void append_slowly(const std::string& url, std::size_t count);
 /// Runs a projection over the store at this URL that counts its events.
 void project_store(const std::string& url);
 

@@ -22,12 +22,14 @@ constexpr std::string_view usage =
     "       stele_bench --generate=EVENTS --schema=NAME\n"
     "       stele_bench --project --database=FILE\n"
     "       stele_bench --project --schema=NAME\n"
+    "       stele_bench --append_slowly=EVENTS --database=FILE\n"
     "       stele_bench --drop_schema=NAME\n";
 
 struct Options {
   stele::bench::Scale scale;
   std::size_t largest = 1'000'000;
   std::size_t generate = 0;
+  std::size_t append_slowly = 0;
   bool project = false;
   std::string database;
   std::string schema;
@@ -60,6 +62,8 @@ Options parse(const std::vector<std::string_view>& arguments) {
       options.largest = number(argument, value_of(argument, "--largest="));
     } else if (argument.starts_with("--generate=")) {
       options.generate = number(argument, value_of(argument, "--generate="));
+    } else if (argument.starts_with("--append_slowly=")) {
+      options.append_slowly = number(argument, value_of(argument, "--append_slowly="));
     } else if (argument == "--project") {
       options.project = true;
     } else if (argument.starts_with("--database=")) {
@@ -75,13 +79,15 @@ Options parse(const std::vector<std::string_view>& arguments) {
     }
   }
   const int targets = (options.database.empty() ? 0 : 1) + (options.schema.empty() ? 0 : 1);
-  const int wanted = (options.generate != 0 ? 1 : 0) + (options.project ? 1 : 0);
-  if (targets != wanted) fail_usage("--generate or --project goes with --database or --schema");
+  const int wanted = (options.generate != 0 ? 1 : 0) + (options.project ? 1 : 0) + (options.append_slowly != 0 ? 1 : 0);
+  if (targets != wanted) fail_usage("--generate, --project or --append_slowly goes with --database or --schema");
   return options;
 }
 
-void fill_or_project(const Options& options, const std::string& url) {
-  if (options.project) {
+void do_one_thing(const Options& options, const std::string& url) {
+  if (options.append_slowly != 0) {
+    stele::bench::append_slowly(url, options.append_slowly);
+  } else if (options.project) {
     stele::bench::project_store(url);
   } else {
     stele::bench::generate_store(url, options.generate);
@@ -100,13 +106,13 @@ int main(int argc, char** argv) {
       return 0;
     }
     if (!options.schema.empty()) {
-      fill_or_project(options, stele::bench::postgres_store_url(options.schema));
+      do_one_thing(options, stele::bench::postgres_store_url(options.schema));
       return 0;
     }
     stele::bench::register_postgres_benchmarks(options.scale);
 #endif
     if (!options.database.empty()) {
-      fill_or_project(options, stele::bench::store_url(options.database));
+      do_one_thing(options, stele::bench::store_url(options.database));
       return 0;
     }
 #ifdef STELE_WITH_MSSQL
@@ -116,6 +122,7 @@ int main(int argc, char** argv) {
     stele::bench::register_read_benchmarks(options.scale);
     stele::bench::register_aggregate_benchmarks(options.scale);
     stele::bench::register_projection_benchmarks(options.scale);
+    stele::bench::register_subscription_benchmarks(options.scale);
     stele::bench::register_soci_benchmarks(options.scale);
     stele::bench::register_growth_benchmarks(options.scale, options.largest);
     benchmark::RunSpecifiedBenchmarks();

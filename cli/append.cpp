@@ -144,7 +144,7 @@ void add_append(CLI::App& app, Context& context) {
   add_value(*command, "--display", a.display, "A JSON object, @file or -", "JSON");
   add_value(*command, "--redaction", a.redaction, "none, partial or full", "LEVEL");
   command->add_flag("--contains-secrets", a.contains_secrets, "The payload holds secrets");
-  add_tenant(*command, a.tenant);
+  add_tenant(*command, context, a.tenant);
   command->callback(
       [&context, arguments] { context.action = [&context, arguments] { return append(context, *arguments); }; });
 }

@@ -62,7 +62,7 @@ void add_command(CLI::App& app, Context& context) {
   auto arguments = std::make_shared<CommandArguments>();
   subcommand->add_option("SOURCE", arguments->key.source, "The system that sent it")->required();
   subcommand->add_option("ID", arguments->key.request_id, "Its request id there")->required();
-  add_tenant(*subcommand, arguments->key.tenant);
+  add_tenant(*subcommand, context, arguments->key.tenant);
   subcommand->callback(
       [&context, arguments] { context.action = [&context, arguments] { return command(context, *arguments); }; });
 }

@@ -1,8 +1,11 @@
 #include "command_line.h"
 
+#include <algorithm>
+
 #include "connection.h"
 #include "stele/backends.h"
 #include "stele/types.h"
+#include "stele/url.h"
 
 namespace stele::cli {
 
@@ -23,9 +26,28 @@ CLI::Option* add_values(CLI::App& command, const std::string& name, std::vector<
   return command.add_option(name, values, help)->allow_extra_args(false)->type_name(placeholder);
 }
 
-void add_tenant(CLI::App& command, std::string& tenant) {
+void Context::default_to_tenant_of_url() const {
+  std::optional<std::string> of_url;
+  try {
+    of_url = Url::parse(connection_url(url_flag)).param("tenant");
+  } catch (const std::exception&) {  // Opening the store says what is wrong with it.
+  }
+  if (!of_url) return;
+  for (const TenantOption& each : tenants) {
+    // Commands of one kind may share the variable.
+    const bool given = std::any_of(tenants.begin(), tenants.end(), [&](const TenantOption& other) {
+      return other.tenant == each.tenant && other.option->count() > 0;
+    });
+    if (!given) *each.tenant = *of_url;
+  }
+}
+
+void add_tenant(CLI::App& command, Context& context, std::string& tenant) {
   tenant = default_tenant;
-  command.add_option("--tenant", tenant, "The tenant; \"default\" unless given")->type_name("TENANT");
+  const CLI::Option* option =
+      command.add_option("--tenant", tenant, "The tenant; the URL's, or \"default\", unless given")
+          ->type_name("TENANT");
+  context.tenants.push_back({option, &tenant});
 }
 
 Position last_position(EventStore& store) {

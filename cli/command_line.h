@@ -21,6 +21,14 @@ struct Context {
 
   /// Opens the database that the user means, which has to exist and be up to date.
   EventStore open_store() const;
+
+  struct TenantOption {
+    const CLI::Option* option;
+    std::string* tenant;
+  };
+  std::vector<TenantOption> tenants;  ///< Of all commands.
+  /// Where the URL is for one tenant alone, that is the one unless --tenant says otherwise.
+  void default_to_tenant_of_url() const;
 };
 
 /// An option that takes one value, given at most once; `value` stays empty (nullopt) when it is absent. An empty text
@@ -33,7 +41,7 @@ CLI::Option* add_values(CLI::App& command, const std::string& name, std::vector<
                         const std::string& help, const std::string& placeholder);
 
 /// Adds --tenant, which has a default.
-void add_tenant(CLI::App& command, std::string& tenant);
+void add_tenant(CLI::App& command, Context& context, std::string& tenant);
 
 /// Of the last event in the log; 0 when there is none.
 Position last_position(EventStore& store);
@@ -43,6 +51,7 @@ void add_append(CLI::App& app, Context& context);
 void add_read(CLI::App& app, Context& context);
 void add_log(CLI::App& app, Context& context);
 void add_streams(CLI::App& app, Context& context);
+void add_trace(CLI::App& app, Context& context);
 void add_command(CLI::App& app, Context& context);
 void add_import(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
@@ -52,5 +61,6 @@ void add_projection(CLI::App& app, Context& context);
 void add_relay(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
 void add_roles(CLI::App& app, Context& context);
+void add_tenants(CLI::App& app, Context& context);
 
 }  // namespace stele::cli

@@ -56,6 +56,7 @@ void hold_standard_descriptors() noexcept {
 int run_and_flush(const Context& context) {
   int code = exit_ok;
   try {
+    context.default_to_tenant_of_url();
     code = context.action();
   } catch (const OutputError&) {
     throw;
@@ -116,6 +117,7 @@ int main(int argc, char** argv) {
   add_read(app, context);
   add_log(app, context);
   add_streams(app, context);
+  add_trace(app, context);
   add_command(app, context);
   add_import(app, context);
   add_export(app, context);
@@ -125,6 +127,7 @@ int main(int argc, char** argv) {
   add_relay(app, context);
   add_verify(app, context);
   add_roles(app, context);
+  add_tenants(app, context);
 
   try {
     app.parse(argc, argv);

@@ -29,7 +29,8 @@ struct MigrateArguments {
 class Schema {
  public:
   Schema(const Context& context, bool create)
-      : driver_(default_registry().open(Url::parse(connection_url(context.url_flag)), {.create = create})) {
+      : driver_(default_registry().open(whole_store(Url::parse(connection_url(context.url_flag))),
+                                        {.create = create, .tenant = {}})) {
     if (driver_->migrations() == nullptr) {
       throw Error(ErrorCode::unsupported, "a " + std::string(driver_->name()) + " store has no schema to migrate");
     }
@@ -37,6 +38,13 @@ class Schema {
   Migrator migrator() { return Migrator(*driver_->migrations()); }
 
  private:
+  static Url whole_store(Url url) {
+    if (url.param("tenant")) {
+      throw Error(ErrorCode::invalid_argument, "tenant: migrations are of the whole store; leave it out of the URL");
+    }
+    return url;
+  }
+
   std::unique_ptr<driver::Driver> driver_;
 };
 

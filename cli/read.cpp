@@ -53,7 +53,7 @@ void add_read(CLI::App& app, Context& context) {
   add_value(*command, "--limit", arguments->limit, "At most so many events", "N");
   add_value(*command, "--as-of", arguments->as_of, "Only what was recorded by this time", "TIME");
   add_value(*command, "--valid-at", arguments->valid_at, "Only what is valid at this business time", "TIME");
-  add_tenant(*command, arguments->tenant);
+  add_tenant(*command, context, arguments->tenant);
   command->callback(
       [&context, arguments] { context.action = [&context, arguments] { return read(context, *arguments); }; });
 }

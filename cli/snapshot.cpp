@@ -99,13 +99,13 @@ void add_snapshot(CLI::App& app, Context& context) {
   CLI::Option* stream = add_value(*list, "--stream", arguments->stream, "Only of this stream", "TYPE/ID");
   add_value(*list, "--type", arguments->type, "Only of this stream type", "TYPE")->excludes(stream);
   add_value(*list, "--limit", arguments->limit, "At most so many", "N");
-  add_tenant(*list, arguments->tenant);
+  add_tenant(*list, context, arguments->tenant);
 
   CLI::App* prune = command->add_subcommand("prune", "Delete all but the latest of each stream; nothing is lost by it");
   add_value(*prune, "--keep", arguments->keep, "Keep the latest so many of each stream; 0: none", "K")->required();
   add_value(*prune, "--before", arguments->before, "Only what was recorded before this time", "TIME");
   add_value(*prune, "--stream-type", arguments->type, "Only of this stream type", "TYPE");
-  add_tenant(*prune, arguments->tenant);
+  add_tenant(*prune, context, arguments->tenant);
 
   list->callback([&context, arguments] {
     context.action = [&context, arguments] { return list_snapshots(context, *arguments); };

@@ -56,7 +56,7 @@ void add_streams(CLI::App& app, Context& context) {
   add_value(*command, "--prefix", arguments->prefix, "Only ids that begin so", "TEXT");
   add_value(*command, "--after", arguments->after, "Behind this stream, the last one of the page before", "TYPE/ID");
   add_value(*command, "--limit", arguments->limit, "At most so many", "N");
-  add_tenant(*command, arguments->tenant);
+  add_tenant(*command, context, arguments->tenant);
   command->callback(
       [&context, arguments] { context.action = [&context, arguments] { return streams(context, *arguments); }; });
 }

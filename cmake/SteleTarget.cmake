@@ -27,6 +27,8 @@ function(stele_library name)
   set_target_properties(
     stele_${name}
     PROPERTIES EXPORT_NAME ${name}
+               UNITY_BUILD "${STELE_UNITY_LIBRARIES}"
+               UNITY_BUILD_BATCH_SIZE 6
                VERSION ${PROJECT_VERSION}
                SOVERSION ${PROJECT_VERSION_MAJOR})
   target_link_libraries(stele_${name} PRIVATE $<BUILD_INTERFACE:stele_options>)

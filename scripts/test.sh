@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.."
 steps=("$@")
 [ "${#steps[@]}" -gt 0 ] || steps=(format release asan tsan bench)
 jobs=$(nproc)
+test_jobs=$((2 * jobs))  # Most tests wait for something, most of the time.
 
 scripts/install_packages.sh test
 export CTEST_OUTPUT_ON_FAILURE=1
@@ -19,7 +20,7 @@ build() {
   echo "== Building $preset"
   local launcher=()
   if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
-  cmake --preset "$preset" "${launcher[@]}" >/dev/null
+  cmake --preset "$preset" "${launcher[@]}" "${@:2}" >/dev/null
   local log=build/$preset.log
   if ! cmake --build --preset "$preset" -j "$jobs" >"$log" 2>&1; then
     grep -E -A 20 'FAILED|error' "$log" | head -n 200 >&2
@@ -48,21 +49,22 @@ for step in "${steps[@]}"; do
     release | dev)
       build "$step"
       echo "== Testing $step"
-      with_servers ctest --preset "$step" -j "$jobs"
+      with_servers ctest --preset "$step" -j "$test_jobs"
       ;;
     asan)
       build asan
       echo "== Testing under AddressSanitizer and UndefinedBehaviorSanitizer"
       # What packaging tests is the same for every build.
       ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 STELE_CONFORMANCE_QUICK=1 \
-        with_servers ctest --preset asan -j "$jobs" -LE slow -E '^packaging/'
+        with_servers ctest --preset asan -j "$test_jobs" -LE slow -E '^packaging/'
       ;;
     tsan)
-      build tsan
+      # Without a server there is nothing of SQL Server that has threads.
+      build tsan "-DSTELE_MSSQL=$([ -n "${STELE_TEST_MSSQL_URL:-}" ] && echo ON || echo OFF)"
       echo "== Testing under ThreadSanitizer"
       # Most commands have one thread.
       TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 STELE_CONFORMANCE_QUICK=1 \
-        with_servers ctest --preset tsan -j "$jobs" -LE 'slow|one_thread' -E '^packaging/'
+        with_servers ctest --preset tsan -j "$test_jobs" -LE 'slow|one_thread' -E '^packaging/'
       ;;
     bench)
       build release

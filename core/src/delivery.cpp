@@ -64,7 +64,8 @@ Delivery::Delivery(EventStore& store, Options options)
   }
   start_ = options.start.position() ? *options.start.position() : store.log_end();
   if (!options.name) return;
-  const driver::ProjectionKey key{*options.name, options.filter.tenant.value_or(std::string())};
+  const driver::ProjectionKey key{*options.name,
+                                  options.filter.tenant.value_or(store.tenant().value_or(std::string()))};
   named_.emplace(store, driver::PartKey{key, 1, 0}, lease_time_);
   acquire();
 }
@@ -106,6 +107,12 @@ bool Delivery::done(Follower& follower, Position position, std::size_t count) {
   if (!named_) return true;
   unsaved_ += count;
   return (unsaved_ < checkpoint_every_ && named_->letters.empty()) || save(position);
+}
+
+// Pages of events that are dropped may go on for long: who begins again is not to see them all again.
+bool Delivery::scanned(Position position) {
+  if (!named_ || position <= saved_ || steady_clock::now() - saved_at_ < save_interval) return true;
+  return save(position);
 }
 
 void Delivery::add_dead_letter(Position position, const Uuid& event_id, std::int32_t attempts, const Error& error) {

@@ -40,6 +40,8 @@ class Delivery : public LogConsumer {
   /// The stored event at this position, the last of `count` that were handled since the last call, is done for good.
   /// Saves the checkpoint when it is time. False: the right was lost.
   bool done(Follower& follower, Position position, std::size_t count);
+  /// All up to here was handled or is not wanted. Saves that when it is time. False: the right was lost.
+  bool scanned(Position position);
   void add_dead_letter(Position position, const Uuid& event_id, std::int32_t attempts, const Error& error);
 
  private:

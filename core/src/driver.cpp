@@ -41,6 +41,12 @@ void Driver::grant_roles(const RoleNames& /*names*/) {
   throw Error(ErrorCode::unsupported, "this backend has no roles", std::move(details));
 }
 
+void Driver::isolate_tenants(bool /*on*/) {
+  Error::Details details;
+  details.backend = std::string(name());
+  throw Error(ErrorCode::unsupported, "this backend has no row-level security", std::move(details));
+}
+
 AppendAnswer Driver::append_with_hook(const PreparedAppend& /*append*/, const AppendHook& /*hook*/) {
   unsupported("inline projections");
 }

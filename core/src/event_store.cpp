@@ -133,9 +133,29 @@ void check_schema(driver::Driver& driver, bool migrate) {
 
 }  // namespace
 
+namespace {
+
+/// Whose alone the store is to be. Taken out of the URL, for backends do not know it.
+std::optional<std::string> tenant_of(Url& url, const OpenOptions& options) {
+  std::optional<std::string> tenant = url.param("tenant");
+  if (tenant && options.tenant && *tenant != *options.tenant) {
+    throw Error(ErrorCode::invalid_argument, "tenant: the URL names another one than the options");
+  }
+  if (!tenant) tenant = options.tenant;
+  if (tenant) detail::check_tenant(*tenant);
+  std::erase_if(url.params, [](const auto& param) { return param.first == "tenant"; });
+  return tenant;
+}
+
+}  // namespace
+
 EventStore EventStore::open(const Registry& registry, std::string_view url, const OpenOptions& options) {
-  std::unique_ptr<driver::Driver> driver = registry.open(Url::parse(url), DriverOptions{.create = options.migrate});
+  Url parsed = Url::parse(url);
+  const std::optional<std::string> tenant = tenant_of(parsed, options);
+  std::unique_ptr<driver::Driver> driver =
+      registry.open(parsed, DriverOptions{.create = options.migrate, .tenant = tenant});
   check_schema(*driver, options.migrate);
+  if (tenant) driver = driver::for_tenant(std::move(driver), *tenant);
   return EventStore(std::move(driver));
 }
 
@@ -354,6 +374,10 @@ std::vector<StreamInfo> EventStore::list_streams(const StreamListOptions& option
 
 StoreStats EventStore::stats() {
   return state_->open_driver().stats();
+}
+
+std::optional<std::string> EventStore::tenant() const {
+  return state_->open_driver().tenant();
 }
 
 Position EventStore::log_end() {

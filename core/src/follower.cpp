@@ -185,7 +185,7 @@ void Follower::step() {
   if (live_ && !page.end && !page.failure) {
     live_ = false;
     set_state(Subscription::State::catching_up);
-    if (options_.fell_behind) options_.fell_behind(position());
+    call_back(options_.fell_behind, position());
   }
   if (!page.events.empty() || page.scanned_to > position()) {
     if (!consumer_.consume(*this, page)) return;
@@ -214,12 +214,22 @@ void Follower::caught_up() {
   const milliseconds left = std::min(options_.poll_interval, consumer_.idle(here));
   if (caught_up_at_ != here) {
     caught_up_at_ = here;
-    if (options_.caught_up) options_.caught_up(here);
+    call_back(options_.caught_up, here);
   }
   std::unique_lock lock(mutex_);
   handling_ = false;
   changed_.notify_all();
   changed_.wait_for(lock, bounded(left), [this] { return woken_ || stopping_ || pausing_; });
+}
+
+// What a callback throws ends it, also where it looks like an error of the database.
+void Follower::call_back(const std::function<void(Position)>& callback, Position at) {
+  if (!callback) return;
+  try {
+    callback(at);
+  } catch (...) {
+    throw GivenUp{current_error()};
+  }
 }
 
 void Follower::retry_later(const Error& error) {
@@ -237,7 +247,9 @@ bool Follower::sleep(milliseconds time) {
   std::unique_lock lock(mutex_);
   handling_ = false;
   changed_.notify_all();
-  return !changed_.wait_for(lock, bounded(time), [this] { return stopping_; });
+  changed_.wait_for(lock, bounded(time), [this] { return stopping_ || right_changed_; });
+  right_changed_ = false;
+  return !stopping_;
 }
 
 // --- For the consumer
@@ -290,10 +302,15 @@ void Follower::resume() {
   changed_.notify_all();
 }
 
-void Follower::stop() {
-  std::unique_lock lock(mutex_);
+void Follower::request_stop() {
+  const std::lock_guard lock(mutex_);
   stopping_ = true;
   changed_.notify_all();
+}
+
+void Follower::stop() {
+  request_stop();
+  std::unique_lock lock(mutex_);
   if (thread_ == std::this_thread::get_id()) return;
   changed_.wait(lock, [this] { return !thread_ || ended_; });
 }
@@ -301,6 +318,13 @@ void Follower::stop() {
 void Follower::wake() {
   const std::lock_guard lock(mutex_);
   woken_ = true;
+  changed_.notify_all();
+}
+
+void Follower::right_changed() {
+  const std::lock_guard lock(mutex_);
+  woken_ = true;
+  right_changed_ = true;
   changed_.notify_all();
 }
 

@@ -125,8 +125,10 @@ class Follower {
 
   void pause();
   void resume();
-  void stop();  ///< Also from inside a handler: then it does not wait.
-  void wake();  ///< Look again: something may have been appended, or holds() may have changed.
+  void stop();           ///< Also from inside a handler: then it does not wait.
+  void request_stop();   ///< Does not wait. stop() does, afterwards.
+  void wake();           ///< Look again: something may have been appended.
+  void right_changed();  ///< What holds() says may have changed: ends a pause between two tries, too.
   Subscription::State state() const;
   Position position() const;
   std::optional<Error> error() const;
@@ -156,6 +158,7 @@ class Follower {
   void step();
   void cannot_upcast(const LogPage::Failure& failure);
   void caught_up();
+  static void call_back(const std::function<void(Position)>& callback, Position at);
   void retry_later(const Error& error);
   bool sleep(std::chrono::milliseconds time);  // False: it was stopped meanwhile.
   void set_state(Subscription::State state);
@@ -185,6 +188,7 @@ class Follower {
   bool pausing_ = false;
   bool stopping_ = false;
   bool woken_ = false;
+  bool right_changed_ = false;
   bool ended_ = false;
 };
 

@@ -17,7 +17,8 @@ void InlineProjections::add(EventStore& store, std::shared_ptr<Projection> proje
     throw Error(ErrorCode::invalid_argument, "projection '" + work.key.name + "' is in use already");
   }
   driver::PreparedAppend nothing;
-  nothing.tenant = default_tenant;
+  const std::string tenant = store.tenant().value_or(std::string(default_tenant));
+  nothing.tenant = tenant;
   store.driver().append_with_hook(nothing, {});  // Throws unsupported where it is not offered.
   const driver::ProjectionState state = store.driver().open_projection(work.key, 1);
   const std::int32_t generation = state.active_generation;
@@ -29,7 +30,7 @@ void InlineProjections::add(EventStore& store, std::shared_ptr<Projection> proje
     return true;
   });
   if (!done) throw_busy(work.key, "was rebuilt or removed at the same time");
-  all_.push_back({std::move(projection), work.filter, generation});
+  all_.push_back({std::move(projection), work.filter, generation, work.key.tenant});
 }
 
 std::vector<driver::AppendAnswer> InlineProjections::append(driver::Driver& driver,
@@ -55,7 +56,7 @@ void InlineProjections::apply(driver::ReadModelTransaction& transaction,
   for (const One& one : all_) {
     const Today today(upcasters, one.filter.event_types);
     const LogFilter stored = today.stored_filter(one.filter);
-    ProjectionContext context(transaction, one.generation, {});
+    ProjectionContext context(transaction, one.generation, one.tenant);
     for (const RecordedEvent& event : events) {
       if (!matches(stored, event)) continue;
       if (today.unchanged(event)) {

@@ -28,6 +28,7 @@ class InlineProjections {
     std::shared_ptr<Projection> projection;
     LogFilter filter;
     std::int32_t generation = 1;
+    std::string tenant{};
   };
 
   void apply(driver::ReadModelTransaction& transaction, const std::shared_ptr<const Upcasters>& upcasters,

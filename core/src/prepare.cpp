@@ -182,6 +182,10 @@ driver::Fingerprint fingerprint_of(const AppendRequest& request) {
 
 }  // namespace
 
+void check_tenant(std::string_view tenant) {
+  check_name("tenant_id", tenant, limits::tenant_id_bytes);
+}
+
 void check_stream_key(const StreamKey& key) {
   check_name("tenant_id", key.tenant, limits::tenant_id_bytes);
   check_name("stream_type", key.type, limits::stream_type_bytes);

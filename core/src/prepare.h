@@ -13,6 +13,7 @@ namespace stele::detail {
 /// Throws invalid_argument or too_large that names the field.
 void check_append(const AppendRequest& request);
 void check_stream_key(const StreamKey& key);
+void check_tenant(std::string_view tenant);
 void check_command_key(const CommandKey& key);
 void check_read(const StreamReadOptions& options);
 void check_read(const LogReadOptions& options);

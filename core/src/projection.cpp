@@ -54,6 +54,14 @@ void drop_tables(const ProjectionWork& work, driver::ReadModelTransaction& trans
   work.projection.drop(context);
 }
 
+/// False when `active` is not the active one any more: then the other may be somebody's who began anew.
+bool drop_replaced(const ProjectionWork& work, driver::ReadModelTransaction& transaction, std::int32_t replaced,
+                   std::int32_t active) {
+  if (!transaction.activate(work.key, active, active)) return false;
+  drop_tables(work, transaction, replaced);
+  return true;
+}
+
 /// Runs one part until it has come to the end, or to somebody else who has it.
 class CatchingUp final : public detail::Applier {
  public:
@@ -110,8 +118,7 @@ void remove_leftovers(const ProjectionWork& work, LeaseKeeper& keeper, const dri
   }
   if (state.active_generation == 1) return;
   in_read_model(work, [&](driver::ReadModelTransaction& transaction) {
-    drop_tables(work, transaction, state.active_generation - 1);
-    return true;
+    return drop_replaced(work, transaction, state.active_generation - 1, state.active_generation);
   });
 }
 
@@ -169,8 +176,7 @@ std::int32_t rebuild_projection(EventStore& store, Projection& projection, const
   rebuilder.give_back();
   try {
     in_read_model(work, [&](driver::ReadModelTransaction& transaction) {
-      drop_tables(work, transaction, from);
-      return true;
+      return drop_replaced(work, transaction, from, generation);
     });
   } catch (...) {  // The switch is done. The next rebuild drops it.
     if (work.options.trouble) work.options.trouble(detail::current_error());

@@ -78,11 +78,7 @@ std::optional<Position> Applier::begin() {
   const driver::ProjectionState state = work_.store.driver().open_projection(work_.key, work_.options.parts);
   const std::optional<Position> position = acquire(state.active_generation);
   if (!position) return std::nullopt;
-  const bool untouched =
-      std::all_of(state.checkpoints.begin(), state.checkpoints.end(), [&](const driver::PartState& part) {
-        return part.key.generation != state.active_generation || part.position == Position(0);
-      });
-  if (untouched && *position == Position(0) && !make_tables()) {
+  if (*position == Position(0) && !make_tables()) {
     forget();
     return std::nullopt;
   }

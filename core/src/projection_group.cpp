@@ -22,7 +22,7 @@ constexpr milliseconds first_pause{50};
 constexpr milliseconds longest_pause{2'000};
 
 /// How often it looks for parts that are free, or that others should have: a take-over comes so much later.
-milliseconds between_looks(milliseconds lease) {
+milliseconds time_between_looks(milliseconds lease) {
   return std::min(lease / 10, longest_look);
 }
 
@@ -44,11 +44,11 @@ struct ProjectionGroup::PartRun {
 
   void retire() {
     applier.retire();
-    follower.wake();
+    follower.right_changed();
   }
   void begin_again() {
     applier.begin_again();
-    follower.wake();
+    follower.right_changed();
   }
   void stop() {
     follower.stop();
@@ -81,7 +81,7 @@ void ProjectionGroup::manage() noexcept {
   }
   try {
     while (true) {
-      milliseconds time = between_looks(work_.options.lease);
+      milliseconds time = time_between_looks(work_.options.lease);
       try {
         look();
         pause_ = {};
@@ -100,7 +100,9 @@ void ProjectionGroup::manage() noexcept {
     const std::lock_guard lock(mutex_);
     if (!error_) error_ = current_error();
   }
-  for (const auto& [number, run] : runs()) run->stop();
+  const Runs all = runs();
+  for (const auto& [number, run] : all) run->follower.request_stop();  // Each may have to wait for the database.
+  for (const auto& [number, run] : all) run->stop();
   if (announced_at_ != steady_clock::time_point()) {
     try {
       work_.store.driver().announce_member(work_.key, work_.holder, milliseconds(0));
@@ -158,6 +160,8 @@ void ProjectionGroup::look() {
   if (!free.empty())
     std::rotate(free.begin(), free.begin() + static_cast<std::ptrdiff_t>(start_ % free.size()), free.end());
   for (; missing > 0 && !free.empty(); --missing, free.pop_back()) begin_part(free.back());
+  // Nobody takes what is left: a member died, perhaps, and is not to be counted for longer than it must.
+  if (!free.empty()) announced_at_ = {};
 }
 
 std::int32_t ProjectionGroup::count_members() {

@@ -23,8 +23,12 @@ class Rebuilder final : public Applier {
   void end(std::optional<Position>) noexcept override {}  // What is left is removed with the leases in hand.
 
  private:
+  enum class Switch : std::uint8_t { done, not_yet, lost };
+
+  bool is_active(std::int32_t generation);
+  bool is_own(const driver::ProjectionState& state) const;
   bool make_tables();
-  bool switch_at(Position position);
+  Switch switch_at(Position position);
   bool catch_up(driver::ReadModelTransaction& transaction, Position& position, Position goal);
   std::vector<driver::PartState> active_parts();
   bool answers_inside();
@@ -33,6 +37,8 @@ class Rebuilder final : public Applier {
   const std::int32_t to_;
   LogPages pages_;
   Follower* follower_ = nullptr;
+  std::optional<std::int64_t> fence_;  // Of its first part, since it last began.
+  std::chrono::milliseconds hold_;     // The active generation, at most; longer with each try.
   bool switched_ = false;
 };
 

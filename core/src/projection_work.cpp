@@ -35,6 +35,12 @@ ProjectionOptions checked(ProjectionOptions options) {
   return options;
 }
 
+/// In a store of one tenant alone, everything is of that one.
+ProjectionOptions of_store(const EventStore& store, ProjectionOptions options) {
+  if (options.tenant.empty()) options.tenant = store.tenant().value_or(std::string());
+  return options;
+}
+
 LogFilter filter_of(const Projection& projection, const std::string& tenant) {
   LogReadOptions read;
   read.filter = projection.filter();
@@ -56,7 +62,7 @@ std::string holder_of(const std::string& member) {
 ProjectionWork::ProjectionWork(EventStore& store_, Projection& projection_, ProjectionOptions options_)
     : store(store_),
       projection(projection_),
-      options(checked(std::move(options_))),
+      options(checked(of_store(store_, std::move(options_)))),
       key{projection.name(), options.tenant},
       filter(filter_of(projection, options.tenant)),
       holder(holder_of(options.member)) {

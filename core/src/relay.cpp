@@ -21,7 +21,7 @@ class Publishing final : public detail::Delivery {
         publisher_(std::move(publisher)) {}
 
   bool consume(Follower& follower, const detail::LogPage& page) override {
-    if (page.events.empty()) return true;
+    if (page.events.empty()) return scanned(page.scanned_to);
     for (std::int32_t attempts = 1;; ++attempts) {
       if (!follower.proceed()) return false;
       try {

@@ -28,7 +28,7 @@ class Handling final : public detail::Delivery {
       if (more_of_it) continue;
       if (!done(follower, event.position, std::exchange(handled, 0))) return false;
     }
-    return true;
+    return scanned(page.scanned_to);
   }
 
  private:

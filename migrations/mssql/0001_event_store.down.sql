@@ -2,6 +2,7 @@
 DROP VIEW $(schema).event_log;
 GO
 DROP PROCEDURE $(schema).grant_roles;
+DROP PROCEDURE $(schema).append_to_stream;
 DROP PROCEDURE $(schema).append_one;
 DROP PROCEDURE $(schema).settled_position;
 DROP PROCEDURE $(schema).announce_positions;

@@ -229,11 +229,10 @@ GO
 -- --- Global order ------------------------------------------------------------------------------------------------------
 --
 -- Positions are an IDENTITY's, so a lower one may be committed after a higher one. An appender that has all its locks and
--- has checked everything tells what it is about to do, before it takes its first position: it holds two shared application
--- locks until its transaction is over, named by the first position that it may get:
+-- has checked everything tells what it is about to do, before it takes its first position: until its transaction is over it
+-- holds a shared application lock, named by the range that the first position lies in that it may get:
 --
---   …:range:<position / 1024>
---   …:at:<position>
+--   …:range:<position / 256>
 --
 -- A reader that finds a position missing looks whether somebody in flight may have taken it. Nobody waits for anybody. The
 -- proof, which needs every step here to come in this order, is in docs/decisions/0008-global-order-on-sql-server.md.
@@ -241,20 +240,17 @@ GO
 -- Inside a transaction, before its first INSERT into events.
 CREATE PROCEDURE $(schema).announce_positions AS
 BEGIN
-    DECLARE @first BIGINT, @range BIGINT, @name NVARCHAR(255), @got INT;
-    SELECT @first = ISNULL(MAX(global_position), 0) + 1 FROM $(schema).events;
-    WHILE @range IS NULL OR @range <> @first / 1024
+    DECLARE @next BIGINT, @range BIGINT, @name NVARCHAR(255), @got INT;
+    SELECT @next = (ISNULL(MAX(global_position), 0) + 1) / 256 FROM $(schema).events;
+    WHILE @range IS NULL OR @range <> @next
     BEGIN
-        SET @range = @first / 1024;
+        SET @range = @next;
         SET @name = N'$(schema):range:' + CAST(@range AS NVARCHAR(20));
         EXEC @got = sp_getapplock @Resource = @name, @LockMode = N'Shared', @LockOwner = N'Transaction';
         IF @got < 0 THROW 51010, N'the lock of a range of positions was not to be had', 1;
         -- Whoever has meanwhile seen the log reach the next range may no longer look for anybody in this one.
-        SELECT @first = ISNULL(MAX(global_position), 0) + 1 FROM $(schema).events;
+        SELECT @next = (ISNULL(MAX(global_position), 0) + 1) / 256 FROM $(schema).events;
     END
-    SET @name = N'$(schema):at:' + CAST(@first AS NVARCHAR(20));
-    EXEC @got = sp_getapplock @Resource = @name, @LockMode = N'Shared', @LockOwner = N'Transaction';
-    IF @got < 0 THROW 51010, N'the lock of a position was not to be had', 1;
 END
 GO
 
@@ -263,8 +259,7 @@ GO
 -- locks, nor has anything else that only gets what others wrote: there it is refused.
 CREATE PROCEDURE $(schema).settled_position @known BIGINT, @settled BIGINT OUTPUT AS
 BEGIN
-    DECLARE @last BIGINT, @range BIGINT, @start BIGINT, @end BIGINT, @hole BIGINT, @tested BIGINT, @at BIGINT,
-            @nothing NUMERIC(38, 0);
+    DECLARE @last BIGINT, @range BIGINT, @start BIGINT, @end BIGINT, @nothing NUMERIC(38, 0);
     IF CAST(DATABASEPROPERTYEX(DB_NAME(), N'Updateability') AS NVARCHAR(128)) = N'READ_ONLY'
         THROW 51011, N'a read-only database does not know which appends are in flight: read the log on the primary', 1;
     SELECT @last = ISNULL(MAX(global_position), 0) FROM $(schema).events;
@@ -272,56 +267,37 @@ BEGIN
     IF @last = @known RETURN;
     IF @last < @known SET @known = 0;  -- Another database than the one that gave this answer.
 
-    -- The first range that somebody in flight began in.
-    SET @range = @known / 1024;
-    BEGIN TRANSACTION;  -- See below.
-    WHILE @range <= @last / 1024
+    -- The first range that somebody in flight began in. Babelfish fails now and then between taking a lock to look and
+    -- giving it back, while others take it: so that it is given back nevertheless, it belongs to a transaction.
+    SET @range = @known / 256;
+    BEGIN TRANSACTION;
+    WHILE @range <= @last / 256
         AND APPLOCK_TEST(N'public', N'$(schema):range:' + CAST(@range AS NVARCHAR(20)), N'IntentExclusive',
                          N'Transaction') = 1
     BEGIN
         SET @range = @range + 1;
         -- Nobody begins where nobody was before: a stretch that the server left out is passed over.
         IF @range % 64 = 0
-            SELECT @range = ISNULL((MIN(global_position) + 1) / 1024, @range) FROM $(schema).events
-                WHERE global_position >= @range * 1024 - 1;
+            SELECT @range = ISNULL((MIN(global_position) + 1) / 256, @range) FROM $(schema).events
+                WHERE global_position >= @range * 256 - 1;
     END
-    IF @range > @last / 1024
+    IF @range > @last / 256
     BEGIN
         COMMIT TRANSACTION;
         RETURN;
     END
-    SET @nothing = IDENT_CURRENT(N'');  -- See below.
-
-    -- Holes before it are dead. What lies behind it may wait for another call.
-    SET @start = CASE WHEN @known >= @range * 1024 THEN @known ELSE @range * 1024 - 1 END;
-    SET @end = CASE WHEN @last <= @range * 1024 + 1023 THEN @last ELSE @range * 1024 + 1023 END;
-    SET @tested = @range * 1024 - 1;
-    WHILE 1 = 1
-    BEGIN
-        SELECT @hole = @start + 1 + COUNT(*)
-            FROM (SELECT global_position, ROW_NUMBER() OVER (ORDER BY global_position) AS n FROM $(schema).events
-                  WHERE global_position > @start AND global_position <= @end) AS e
-            WHERE e.global_position = @start + e.n;
-        IF @hole > @end BREAK;
-        -- Who may get this position has said so: from here on, or from before. The latest are the likeliest.
-        SET @at = @hole;
-        WHILE @at > @tested
-            AND APPLOCK_TEST(N'public', N'$(schema):at:' + CAST(@at AS NVARCHAR(20)), N'IntentExclusive',
-                             N'Transaction') = 1
-            SET @at = @at - 1;
-        IF @at > @tested
-        BEGIN
-            -- Babelfish keeps an error for each lock that it says is held, and does not survive the sixth in one session. This
-            -- makes it forget them; on SQL Server it is NULL. Now and then it fails between taking a lock to look and giving it
-            -- back, while others take it: so that it is given back nevertheless, it belongs to a transaction.
-            SET @nothing = IDENT_CURRENT(N'');
-            SET @end = @hole - 1;
-            BREAK;
-        END
-        SET @tested = @hole;
-        SET @start = @hole;
-    END
+    -- Babelfish keeps an error for each lock that it says is held, and does not survive the sixth in one session. This makes
+    -- it forget them; on SQL Server it is NULL.
+    SET @nothing = IDENT_CURRENT(N'');
     COMMIT TRANSACTION;
+
+    -- What is missing before it is dead; what is missing in it may come yet. What lies behind it waits for another call.
+    SET @start = CASE WHEN @known >= @range * 256 THEN @known ELSE @range * 256 - 1 END;
+    SET @end = CASE WHEN @last <= @range * 256 + 255 THEN @last ELSE @range * 256 + 255 END;
+    SELECT @end = @start + COUNT(*)
+        FROM (SELECT global_position, ROW_NUMBER() OVER (ORDER BY global_position) AS n FROM $(schema).events
+              WHERE global_position > @start AND global_position <= @end) AS e
+        WHERE e.global_position = @start + e.n;
     SELECT @settled = ISNULL(MAX(global_position), 0) FROM $(schema).events WHERE global_position <= @end;
 END
 GO
@@ -453,6 +429,74 @@ BEGIN
 END
 GO
 
+-- The same for what most appends are: an event without a command, an idempotency key and the like, to a stream that is
+-- there. Each parameter costs time, whether it is used or not, and so does each statement: so it has no more of them than
+-- it needs. What append_one is told of the stream, it reads from the stream's row.
+--
+-- @expected: the version, from 1; -1 any; -2 the stream exists. status: 0 appended, 4 conflict, 5 the event's id is there
+-- already, 6 there is no such stream: nothing was done, append_one decides.
+CREATE PROCEDURE $(schema).append_to_stream
+    @tenant_key VARBINARY(64), @type_key VARBINARY(64), @stream_key VARBINARY(255), @expected BIGINT,
+    @event_id UNIQUEIDENTIFIER, @event_id_given BIT, @event_type NVARCHAR(128), @event_version INT,
+    @occurred_at DATETIME2(6), @data NVARCHAR(MAX),
+    @actor_type NVARCHAR(16) = NULL, @actor_id NVARCHAR(255) = NULL, @source NVARCHAR(64) = NULL,
+    @channel NVARCHAR(16) = NULL, @correlation_id UNIQUEIDENTIFIER = NULL, @causation_id UNIQUEIDENTIFIER = NULL,
+    @metadata NVARCHAR(MAX) = NULL
+AS
+BEGIN
+    DECLARE @status INT, @stream_no BIGINT, @version BIGINT, @recorded DATETIME2(6), @tenant_id NVARCHAR(64),
+            @stream_type NVARCHAR(64), @range BIGINT, @next BIGINT, @name NVARCHAR(255), @got INT;
+    SET @recorded = SYSUTCDATETIME();
+    BEGIN TRANSACTION;
+    UPDATE $(schema).streams SET version = version + 1,
+            last_recorded_at = CASE WHEN last_recorded_at > @recorded THEN last_recorded_at ELSE @recorded END
+        WHERE tenant_key = @tenant_key AND type_key = @type_key AND stream_key = @stream_key;
+    -- Whoever is not in it now has no lock: that the next statement may see it already is not the same.
+    IF @@ROWCOUNT = 0
+    BEGIN
+        ROLLBACK TRANSACTION;
+        SELECT 6 AS status, CAST(0 AS BIGINT) AS version, CAST(NULL AS BIGINT) AS position;
+        RETURN;
+    END
+    SELECT @stream_no = stream_no, @version = version, @recorded = last_recorded_at, @tenant_id = tenant_id,
+           @stream_type = stream_type
+        FROM $(schema).streams WHERE tenant_key = @tenant_key AND type_key = @type_key AND stream_key = @stream_key;
+    IF @event_id_given = 1 OR @expected >= 0
+    BEGIN
+        IF @event_id_given = 1
+        BEGIN
+            IF EXISTS (SELECT 1 FROM $(schema).events WHERE event_id = @event_id) SET @status = 5;
+        END
+        IF @status IS NULL AND @expected >= 0 AND @version - 1 <> @expected SET @status = 4;
+        IF @status IS NOT NULL
+        BEGIN
+            ROLLBACK TRANSACTION;
+            SELECT @status AS status, @version - 1 AS version, CAST(NULL AS BIGINT) AS position;
+            RETURN;
+        END
+    END
+
+    -- announce_positions, where nothing happens meanwhile.
+    SELECT @range = (ISNULL(MAX(global_position), 0) + 1) / 256 FROM $(schema).events;
+    SET @name = N'$(schema):range:' + CAST(@range AS NVARCHAR(20));
+    EXEC @got = sp_getapplock @Resource = @name, @LockMode = N'Shared', @LockOwner = N'Transaction';
+    IF @got < 0 THROW 51010, N'the lock of a range of positions was not to be had', 1;
+    SELECT @next = (ISNULL(MAX(global_position), 0) + 1) / 256 FROM $(schema).events;
+    IF @next <> @range EXEC $(schema).announce_positions;
+
+    INSERT INTO $(schema).events (
+            stream_no, stream_version, tenant_id, stream_type, event_id, event_type, event_version, occurred_at, recorded_at,
+            actor_type, actor_id, source, channel, causation_id, correlation_id, redaction_level, contains_secrets,
+            attribute_count, data, metadata)
+        VALUES (
+            @stream_no, @version, @tenant_id, @stream_type, @event_id, @event_type, @event_version, @occurred_at, @recorded,
+            @actor_type, @actor_id, @source, @channel, @causation_id, @correlation_id, N'none', 0, 0, @data, @metadata);
+    -- Before the commit: behind it nothing is left that could fail.
+    SELECT 0 AS status, @version AS version, CAST(SCOPE_IDENTITY() AS BIGINT) AS position;
+    COMMIT TRANSACTION;
+END
+GO
+
 -- --- For people with a SQL prompt --------------------------------------------------------------------------------------
 
 CREATE VIEW $(schema).event_log AS
@@ -519,6 +563,7 @@ BEGIN
                 + N'; GRANT INSERT ON $(schema).streams TO ' + @role
                 + N'; GRANT UPDATE (version, last_recorded_at) ON $(schema).streams TO ' + @role
                 + N'; GRANT EXECUTE ON $(schema).append_one TO ' + @role
+                + N'; GRANT EXECUTE ON $(schema).append_to_stream TO ' + @role
                 + N'; GRANT EXECUTE ON $(schema).announce_positions TO ' + @role
                 + N'; GRANT EXECUTE ON $(schema).take_lock TO ' + @role + N';';
             -- What readers keep, and what can be made again; of later migrations.

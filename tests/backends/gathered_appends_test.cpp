@@ -19,10 +19,16 @@ using std::chrono::milliseconds;
 /// Takes appends as a driver does, and stands still where a test wants it to. An append is told by its tenant.
 class FakeServer {
  public:
-  std::vector<std::optional<AppendAnswer>> together(GatheredAppends::Appends appends) {
+  std::vector<std::optional<AppendAnswer>> together(GatheredAppends::Appends appends,
+                                                    const GatheredAppends::Written& written) {
     std::string names;
     for (const PreparedAppend& append : appends) names += append.tenant;
     note("together:" + names);
+    if (slow_commit) {
+      written();
+      written();  // Once or more is the same.
+      stand_still("commit");
+    }
     if (no_memory) throw std::bad_alloc();
     if (failure) throw *failure;
     std::vector<std::optional<AppendAnswer>> answers;
@@ -35,8 +41,7 @@ class FakeServer {
   GatheredAppends::Answers alone(GatheredAppends::Appends appends) {
     for (const PreparedAppend& append : appends) {
       note("alone:" + std::string(append.tenant));
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return held_.count(std::string(append.tenant)) == 0; });
+      stand_still(std::string(append.tenant));
     }
     return answer(appends);
   }
@@ -62,9 +67,14 @@ class FakeServer {
 
   std::optional<Error> failure;
   bool no_memory = false;
+  bool slow_commit = false;  ///< Held as "commit".
   std::string unanswered;
 
  private:
+  void stand_still(const std::string& name) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return held_.count(name) == 0; });
+  }
   void note(const std::string& call) {
     const std::lock_guard lock(mutex_);
     calls_.push_back(call);
@@ -87,7 +97,7 @@ class GatheredAppendsTest : public ::testing::Test {
  protected:
   void use(GatheringOptions options) {
     gathered_.emplace(
-        options, [this](auto appends) { return server.together(appends); },
+        options, [this](auto appends, const auto& written) { return server.together(appends, written); },
         [this](auto appends) { return server.alone(appends); });
   }
 
@@ -179,6 +189,29 @@ TEST_F(GatheredAppendsTest, ThoseThatWaitGoTogether) {
   EXPECT_EQ(start("e").get(), "e") << "the place is free again";
 }
 
+TEST_F(GatheredAppendsTest, ACommitHasNoPlaceButKeepsItsStreams) {
+  use({.calls_at_once = 1, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
+  server.slow_commit = true;
+  server.hold("a");
+  server.hold("commit");
+  auto a = start("a");
+  ASSERT_TRUE(server.wait_for("alone:a"));
+  auto others = start_to_wait({{"b"}, {"c"}});
+  server.let_go("a");
+  EXPECT_EQ(a.get(), "a");
+  ASSERT_TRUE(server.wait_for("together:bc"));
+  // Another goes while the commit stands still, and one to a stream of its transaction waits.
+  EXPECT_EQ(start("d").get(), "d");
+  auto waits = start_to_wait({{.name = "e", .stream = "b"}});
+  EXPECT_EQ(gathered_->load().calls, 0U);
+  EXPECT_EQ(server.calls(), (Calls{"alone:a", "together:bc", "alone:d"}));
+  server.let_go("commit");
+  EXPECT_EQ(others[0].get(), "b");
+  EXPECT_EQ(others[1].get(), "c");
+  EXPECT_EQ(waits[0].get(), "e") << "the stream is free again";
+  EXPECT_EQ(gathered_->load().calls, 0U);
+}
+
 TEST_F(GatheredAppendsTest, WhatFailsTogetherIsDoneByEachAlone) {
   use({.calls_at_once = 1, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
   server.failure = failure_with(Outcome::not_applied);
@@ -244,20 +277,22 @@ TEST_F(GatheredAppendsTest, APlaceTakenOutOfTurnIsGivenUp) {
 }
 
 TEST_F(GatheredAppendsTest, ATransactionDoesNotGrowWithoutEnd) {
-  use({.calls_at_once = 1, .longest_wait = hours(1), .longest_wait_for_own = hours(1), .stuck_after = hours(1)});
+  use({.calls_at_once = 1,
+       .appends_in_a_call = 5,
+       .longest_wait = hours(1),
+       .longest_wait_for_own = hours(1),
+       .stuck_after = hours(1)});
   server.hold("a");
   auto a = start("a");
   ASSERT_TRUE(server.wait_for("alone:a"));
   std::vector<Made> made = {{.name = "B", .events = max_events_together},
                             {.name = "L", .conditions = max_locks_together - 1}};
-  for (std::size_t i = 0; i < max_appends_together + 20; ++i)
-    made.push_back({.name = "x", .stream = std::to_string(i)});
+  for (std::size_t i = 0; i < 12; ++i) made.push_back({.name = "x", .stream = std::to_string(i)});
   auto started = start_to_wait(made);
   server.let_go("a");
   for (std::size_t i = 0; i < made.size(); ++i) EXPECT_EQ(started[i].get(), made[i].name);
   EXPECT_EQ(server.calls(),
-            (Calls{"alone:a", "alone:B", "alone:L", "together:" + std::string(max_appends_together, 'x'),
-                   "together:" + std::string(20, 'x')}));
+            (Calls{"alone:a", "alone:B", "alone:L", "together:xxxxx", "together:xxxxx", "together:xx"}));
 }
 
 // --- What is in a call already

@@ -10,7 +10,8 @@ namespace {
 
 // Long enough for a loaded machine, short enough that a test can wait for it to run out. Babelfish needs seconds to
 // warm up a connection.
-constexpr const char* settings = "busy_timeout=10s";
+// Long, as threads may wait for each other on a machine that has other work; a case that waits it out waits twice.
+constexpr const char* settings = "busy_timeout=20s";
 
 std::unique_ptr<driver::Driver> open_url(const std::string& url) {
   Registry registry;
@@ -228,7 +229,7 @@ void MssqlHarness::hold_write_lock(const std::function<void()>& body) {
   MssqlConnection other;
   other.run(
       schema_.in("BEGIN TRANSACTION; DECLARE @name NVARCHAR(255); "
-                 "SET @name = N'$(schema):range:' + CAST((SELECT (ISNULL(MAX(global_position), 0) + 1) / 1024 FROM "
+                 "SET @name = N'$(schema):range:' + CAST((SELECT (ISNULL(MAX(global_position), 0) + 1) / 256 FROM "
                  "$(schema).events) AS NVARCHAR(20)); "
                  "EXEC sp_getapplock @Resource = @name, @LockMode = N'Exclusive', @LockOwner = N'Transaction'"));
   body();

@@ -10,6 +10,7 @@
 #include "mssql_server.h"
 #include "odbc_values.h"
 #include "session.h"
+#include "stele/event_json.h"
 #include "stele/event_store.h"
 #include "stele/mssql.h"
 #include "stele/registry.h"
@@ -518,6 +519,19 @@ class mssql_store : public ::testing::Test {
     read_log(session, {Direction::forwards, Position(0), Position(INT64_MAX), {}, &all, {100, 1 << 20}}, page);
     return page.size();
   }
+  RecordedEvent event_of(Version version) {
+    EventReader reader = store_->read_stream(stream_, {.from = version});
+    return *reader.next();
+  }
+  /// What appending it is refused with.
+  std::optional<ErrorCode> append_to(const std::string& id, const NewEvent& event) {
+    try {
+      store_->append(StreamKey("thing", id), ExpectedVersion::any(), {event}).or_throw();
+      return std::nullopt;
+    } catch (const Error& error) {
+      return error.code();
+    }
+  }
   std::int64_t version(Session& session) { return stream_info(session, stream_).value().version.value(); }
 
   const MssqlSchema schema_;
@@ -574,6 +588,70 @@ TEST_F(mssql_store, nothing_is_appended_where_commits_do_not_wait_for_the_disk) 
   session_->server.delayed_durability = 0;
   EXPECT_EQ(append_one(*session_, append, soon).status, AppendStatus::appended);
   EXPECT_EQ(version(*session_), 2);
+}
+
+/// What append_to_stream has no parameters for.
+const std::vector<void (*)(NewEvent&)> rare_fields = {
+    [](NewEvent& event) { event.idempotency_key = "another"; },
+    [](NewEvent& event) { event.redaction_level = RedactionLevel::partial; },
+    [](NewEvent& event) { event.contains_secrets = true; },
+    [](NewEvent& event) { event.valid_from = Timestamp::parse("2026-01-01T00:00:00Z"); },
+    [](NewEvent& event) { event.valid_to = Timestamp::parse("2026-01-01T00:00:00Z"); },
+    [](NewEvent& event) { event.policy_context = Json(std::string("{}")); },
+    [](NewEvent& event) { event.model_context = Json(std::string("{}")); },
+    [](NewEvent& event) { event.display = Json(std::string("{}")); },
+};
+
+// What the short procedure writes and answers is what the other one does; and each does its own part.
+TEST_F(mssql_store, the_short_procedure_does_what_the_long_one_does) {
+  NewEvent full = event("Happened");
+  full.data = Json(std::string(R"({"n": 12.50, "text": "s\u00e9cond"})"));
+  full.event_version = 3;
+  full.occurred_at = Timestamp::parse("2026-03-04T05:06:07.890123Z");
+  full.actor = Actor{ActorType::agent, "m-7"};
+  full.source = "till";
+  full.channel = Channel::webhook;
+  full.correlation_id = Uuid::v7();
+  full.causation_id = Uuid::v7();
+  full.metadata = Json(std::string(R"({"file": "f.csv"})"));
+  NewEvent keyed = full;
+  keyed.idempotency_key = "key";
+  const Version first = store_->append(stream_, ExpectedVersion::any(), {keyed}).or_throw().streams[0].last_version;
+
+  session_->run("DROP PROCEDURE $(schema).append_one", "test");
+  const auto append = [&](ExpectedVersion expected) { return store_->append(stream_, expected, {full}); };
+  for (const ExpectedVersion expected : {ExpectedVersion::any(), ExpectedVersion::stream_exists(),
+                                         ExpectedVersion::exactly(Version(first.value() + 2))}) {
+    const AppendResult result = append(expected);
+    ASSERT_EQ(result.status, AppendStatus::appended);
+    EXPECT_EQ(result.streams[0].first_version, result.streams[0].last_version);
+    RecordedEvent found = event_of(result.streams[0].last_version);
+    EXPECT_EQ(found.position, result.streams[0].last_position);
+    RecordedEvent by_long = event_of(first);
+    EXPECT_GE(found.recorded_at, by_long.recorded_at);
+    by_long.position = found.position;
+    by_long.version = found.version;
+    by_long.event_id = found.event_id;
+    by_long.recorded_at = found.recorded_at;
+    by_long.idempotency_key.reset();
+    EXPECT_EQ(to_json_line(found), to_json_line(by_long));
+  }
+  const AppendResult conflict = append(ExpectedVersion::exactly(first));
+  ASSERT_EQ(conflict.status, AppendStatus::conflict);
+  EXPECT_EQ(conflict.conflict->actual, Version(first.value() + 3));
+  full.event_id = event_of(first).event_id;
+  EXPECT_EQ(append(ExpectedVersion::any()).status, AppendStatus::duplicate_event_id) << "the key is missing";
+  full.event_id = event_of(Version(first.value() + 1)).event_id;
+  EXPECT_EQ(append(ExpectedVersion::any()).status, AppendStatus::replayed);
+  full.event_id.reset();
+  EXPECT_EQ(version(*session_), first.value() + 3) << "what was refused moved nothing";
+  EXPECT_EQ(append_to("new", full), ErrorCode::schema_outdated) << "a stream that is not there";
+  for (const auto& rare : rare_fields) {
+    NewEvent other = full;
+    rare(other);
+    EXPECT_EQ(append_to("a", other), ErrorCode::schema_outdated);
+  }
+  EXPECT_EQ(version(*session_), first.value() + 3);
 }
 
 // Babelfish has PostgreSQL's way to do the same; each connection switches it off.

@@ -342,6 +342,49 @@ TEST_F(MssqlReadSide, NamesThatDifferByBlanksOrCaseAreDifferent) {
   EXPECT_EQ(driver().announce_member(part.projection, "m ", long_time), 2);
 }
 
+// A switch, or a reset, that somebody else is about to commit. What is written about what it removes is nobody's fault.
+TEST_F(MssqlReadSide, WhatIsRemovedMeanwhileIsMissingAndNoError) {
+  MssqlConnection other;
+  other.run(schema_->in("BEGIN TRANSACTION; DELETE FROM $(schema).projection_offsets"));
+  auto letter = std::async(std::launch::async, [&] {
+    const auto transaction = driver().begin_read_model();
+    transaction->add_dead_letter({part, Position(1), Uuid::v7(), 1, "why", {}});
+    transaction->commit();
+  });
+  wait_for_waiting(1);
+  other.run("COMMIT TRANSACTION");
+  EXPECT_NO_THROW(letter.get());
+  EXPECT_TRUE(driver().list_dead_letters(part.projection, 10).empty());
+  other.run(schema_->in("BEGIN TRANSACTION; DELETE FROM $(schema).projections"));
+  auto member =
+      std::async(std::launch::async, [&] { return driver().announce_member(part.projection, "a", long_time); });
+  wait_for_waiting(1);
+  other.run("COMMIT TRANSACTION");
+  EXPECT_EQ(member.get(), 0);
+}
+
+// A clock was wrong when it was given. It would hold for as long as that.
+TEST_F(MssqlReadSide, ALeaseOfTheFarFutureHoldsNothing) {
+  constexpr std::chrono::hours year(24 * 365);
+  ASSERT_TRUE(driver().acquire_lease(part, "dead", year));
+  EXPECT_FALSE(driver().find_projection(part.projection)->checkpoints.at(0).leased);
+  EXPECT_TRUE(driver().acquire_lease(part, "b", driver::longest_lease));
+  EXPECT_TRUE(driver().find_projection(part.projection)->checkpoints.at(0).leased);
+  EXPECT_FALSE(driver().acquire_lease(part, "c", driver::longest_lease));
+  driver().announce_member(part.projection, "ghost", year);
+  EXPECT_EQ(driver().announce_member(part.projection, "a", driver::longest_lease), 1);
+  EXPECT_EQ(driver().announce_member(part.projection, "b", driver::longest_lease), 2);
+}
+
+TEST_F(MssqlReadSide, DeadLettersAreCountedOnlyWhenProjectionsAreListed) {
+  const auto transaction = driver().begin_read_model();
+  transaction->add_dead_letter({part, Position(1), Uuid::v7(), 1, "why", {}});
+  transaction->commit();
+  EXPECT_EQ(driver().list_projections().at(0).dead_letters, 1);
+  EXPECT_EQ(driver().find_projection(part.projection)->dead_letters, 0);
+  EXPECT_EQ(driver().open_projection(part.projection, 1).dead_letters, 0);
+}
+
 // What SOCI alone would send as VARCHAR, in the code page of the database.
 TEST_F(MssqlReadSide, HandlersTextsArriveAsTheyAre) {
   run("CREATE TABLE $(schema).texts (number INT, text NVARCHAR(MAX))");

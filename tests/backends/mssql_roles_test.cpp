@@ -272,7 +272,7 @@ TEST_F(MssqlRoles, WriterAndAdminChangeNothingThatWasWritten) {
         *bare,
         {"CREATE TABLE $(schema).mine (a INT)", "CREATE PROCEDURE $(schema).mine AS SELECT 1",
          "DROP TABLE $(schema).truncate_guard", "DROP PROCEDURE $(schema).append_one",
-         "DROP TRIGGER $(schema).events_append_only",
+         "DROP PROCEDURE $(schema).append_to_stream", "DROP TRIGGER $(schema).events_append_only",
          "DISABLE TRIGGER $(schema).events_append_only ON $(schema).events",
          "ALTER TABLE $(schema).events DROP CONSTRAINT ck_events", "DROP INDEX events_stream ON $(schema).events",
          "DROP SCHEMA $(schema)", "EXEC $(schema).grant_roles N'a', N'b', N'c'",

@@ -108,6 +108,12 @@ session() {
   stele log --correlation "$correlation"
   stele log --tenant acme
   stele log --occurred-since 2026-03-02T00:00:00Z --occurred-until 2026-03-04T00:00:00Z
+  stele append order/1 --type OrderShipped --data '{}' --causation "$event_id" --correlation "$correlation" \
+    --occurred-at 2026-03-05T00:00:00Z
+  stele trace "$event_id"
+  stele trace "$correlation"
+  stele trace "$correlation" --list --json
+  stele trace 018f3a6e-0000-7000-8000-0000000000ff
   stele streams
   stele streams --type order --prefix 1 --json
   stele streams --limit 2 --after order/1

@@ -7,6 +7,37 @@ import unittest
 from stele_cli import BUSY, CONNECT, FAILED, INTEGRITY, OK, SCHEMA, USAGE, CliTest
 
 
+class OneTenant(CliTest):
+    """A URL that is for one tenant alone."""
+
+    def setUp(self):
+        super().setUp()
+        self.migrate()
+        self.append("order/1", "--tenant", "acme", data='{"n":1}')
+        self.append("order/1", "--tenant", "rival", data='{"n":2}')
+        self.acme = self.url + "?tenant=acme"
+
+    def test_it_is_the_default(self):
+        read = self.run_stele("--json", "read", "order/1", url=self.acme)
+        self.assertEqual([event["data"]["n"] for event in read.objects], [1])
+        self.assertEqual([event["data"]["n"] for event in self.run_stele("--json", "log", url=self.acme).objects], [1])
+        self.run_stele("append", "order/2", "--type", "T", "--data", "{}", url=self.acme)
+        self.assertEqual([stream["tenant_id"] for stream in self.run_stele("--json", "streams", url=self.acme).objects], ["acme"] * 2)
+        self.assertEqual(len(self.run_stele("--json", "streams", "--tenant", "rival").objects), 1)
+        self.assertEqual(self.run_stele("snapshot", "list", "--tenant", "acme", url=self.acme).code, OK)
+
+    def test_another_is_refused(self):
+        for command in (("read", "order/1"), ("streams",), ("append", "order/1", "--type", "T", "--data", "{}"), ("snapshot", "list")):
+            result = self.run_stele(*command, "--tenant", "rival", url=self.acme, expect=FAILED)
+            self.assertEqual(result.err, "stele: tenant_id: this store is open for tenant 'acme' alone\n")
+        for command in (("stats",), ("verify",)):
+            self.assertIn("of the whole store", self.run_stele(*command, url=self.acme, expect=FAILED).err)
+        self.assertIn("leave it out", self.run_stele("migrate", "status", url=self.acme, expect=None).err)
+        line = '{"stream_type":"order","stream_id":"3","tenant_id":"rival","event_type":"T","data":{}}\n'
+        self.run_stele("import", "-", url=self.acme, stdin=line, expect=FAILED)
+        self.assertEqual(self.stats()["events"], 2)
+
+
 class Precedence(CliTest):
     """Three stores that differ by their number of events: 1 by flag, 2 by environment, 3 by XDG file, 4 by home file."""
 

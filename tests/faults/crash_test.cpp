@@ -82,7 +82,7 @@ TEST_P(Crash, G12_kills_lose_nothing_acknowledged_and_leave_nothing_in_part) {
   for (int round = 0; round < kills; ++round) {
     const std::string name = "round" + std::to_string(round);
     WorkerProcess worker({"append", folder.url(), name, std::to_string(threads)});
-    worker.wait_for_first_line();
+    worker.wait_for_lines(2);  // So that it is killed among appends, however slow they are.
     std::this_thread::sleep_for(std::chrono::microseconds(std::uniform_int_distribution<>(0, longest)(random)));
     worker.kill();
     const std::vector<Acknowledged> acks = acknowledged(worker);

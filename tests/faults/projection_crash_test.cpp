@@ -79,7 +79,7 @@ TEST_P(ProjectionCrash, G13_after_fifty_kills_the_read_model_is_what_the_log_say
   int moved = 0;
   for (int round = 0; round < kills; ++round) {
     WorkerProcess worker({"project", folder.url(), "sums"});
-    worker.wait_for_first_line();
+    worker.wait_for_lines(1);
     std::this_thread::sleep_for(std::chrono::microseconds(std::uniform_int_distribution<>(0, 40'000)(random)));
     worker.kill();
     ASSERT_FALSE(worker.lines().empty()) << "the worker did not get to apply anything";

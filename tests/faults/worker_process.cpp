@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <sstream>
 #include <stdexcept>
@@ -52,9 +53,9 @@ void WorkerProcess::close_pipe() {
   pipe_ = -1;
 }
 
-void WorkerProcess::wait_for_first_line() {
+void WorkerProcess::wait_for_lines(std::ptrdiff_t lines) {
   char buffer[4096];
-  while (output_.find('\n') == std::string::npos) {
+  while (std::count(output_.begin(), output_.end(), '\n') < lines) {
     const ssize_t got = read(pipe_, buffer, sizeof buffer);
     if (got <= 0) return;
     output_.append(buffer, static_cast<std::size_t>(got));

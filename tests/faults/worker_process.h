@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -30,8 +31,8 @@ class WorkerProcess {
   WorkerProcess& operator=(const WorkerProcess&) = delete;
   ~WorkerProcess();
 
-  /// Reads until at least one line has come, or the process ended.
-  void wait_for_first_line();
+  /// Reads until at least so many lines have come, or the process ended.
+  void wait_for_lines(std::ptrdiff_t lines);
   /// SIGKILL, and reads what was written before.
   void kill();
   /// Waits for its end. The exit code, or 128 + signal.

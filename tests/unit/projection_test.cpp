@@ -345,6 +345,47 @@ TEST_F(Projecting, ALeaseOfTheFarFutureHoldsNothing) {
   EXPECT_EQ(shared->announce_member({"effects", ""}, "b", 1h), 1);
 }
 
+// A pause between two tries may be long. Who finds that the checkpoint was taken back meanwhile does not sit it out.
+TEST_F(Projecting, ALongPauseEndsWhenTheCheckpointWasTakenBack) {
+  append(3);
+  ProjectionOptions options = fast();
+  options.on_error = {.retries = 1, .first_pause = 1h, .longest_pause = 1h};
+  std::atomic<bool> gap = false;
+  effects->before = [&](const RecordedEvent& event) {
+    if (event.position == Position(2)) gap = false;
+    if (event.position == Position(4) && gap) throw std::runtime_error("there is no such row");
+  };
+  ProjectionRunner runner(store, effects, options);
+  ASSERT_TRUE(runner.wait_for(Position(3), patience));
+  gap = true;
+  append();
+  ASSERT_TRUE(comes_true([&] {
+    const std::lock_guard lock(mutex);
+    return !troubles.empty();
+  }));
+  const driver::PartState part = store.driver().find_projection({"effects", ""})->checkpoints.at(0);
+  const auto taking_back = shared->begin_read_model();
+  ASSERT_TRUE(taking_back->move_checkpoint({part.key, part.holder, part.fence, part.position}, Position(1)));
+  taking_back->commit();
+  EXPECT_TRUE(runner.wait_for(Position(4), patience));
+  EXPECT_EQ(effects->counts(), (Numbers{{1, 1}, {2, 2}, {3, 2}, {4, 1}}));
+}
+
+// Each part may have to wait for a database that does not answer. They do so at the same time.
+TEST_F(Projecting, PartsEndSideBySide) {
+  append(3);
+  ProjectionOptions options = fast();
+  options.parts = 8;
+  ProjectionRunner runner(store, effects, options);
+  ASSERT_TRUE(runner.wait_for(Position(3), patience));
+  ASSERT_TRUE(comes_true([&] { return runner.parts().size() == 8; }));
+  const int before = control.count("release_lease");
+  std::atomic<int> met = 0;
+  control.at("release_lease", [&](int) { met += control.wait_for_count("release_lease", before + 8) ? 1 : 0; });
+  runner.stop();
+  EXPECT_EQ(met, 8);
+}
+
 TEST_F(Projecting, OneThatIsStoppedBeforeItHasItsTablesGivesItsLeaseBack) {
   append(3);
   control.fail("begin_read_model", 1'000'000);
@@ -456,14 +497,22 @@ class SilentInside final : public testing::ForwardingDriver {
  public:
   SilentInside(std::shared_ptr<driver::Driver> inner, ErrorCode code, int times)
       : ForwardingDriver(std::move(inner)), code_(code), times_(times) {}
-  std::function<void(int)> beginning;  ///< Called with the number of the transaction.
+  std::function<void(int)> beginning;   ///< Called with the number of the transaction.
+  std::function<void()> asked_outside;  ///< Called when it is asked where they are while no transaction is open.
+  int acquired = 0;                     ///< Leases.
 
   std::optional<driver::ProjectionState> find_projection(const driver::ProjectionKey& key) override {
     if (inside_ && times_ > 0) {
       --times_;
       throw Error(code_, "not now");
     }
+    if (!inside_ && asked_outside) asked_outside();
     return ForwardingDriver::find_projection(key);
+  }
+  std::optional<driver::Lease> acquire_lease(const driver::PartKey& key, const std::string& holder,
+                                             std::chrono::milliseconds time) override {
+    ++acquired;
+    return ForwardingDriver::acquire_lease(key, holder, time);
   }
   std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override {
     if (beginning) beginning(++transactions_);
@@ -507,6 +556,57 @@ TEST_F(Projecting, ASwitchNeverGoesBackWhateverTheDatabaseAnswers) {
     EXPECT_EQ(checkpoint(), store.log_end()) << to_string(code);
     EXPECT_EQ(rebuilt.counts(), once(store.log_end().value())) << to_string(code);
   }
+}
+
+TEST_F(Projecting, ARebuildEndsWhileAppendsGoOn) {
+  append(10);
+  run_projection(store, *effects, fast());
+  int appends = 0;
+  const auto driver = std::make_shared<SilentInside>(shared, ErrorCode::busy, 0);
+  driver->asked_outside = [&] {
+    if (++appends > 50) return;  // Else one that does not end would not end here, either.
+    append();
+    run_projection(store, *effects, fast());
+  };
+  EventStore rebuilding(std::make_unique<testing::ForwardingDriver>(driver));
+  Effects rebuilt;
+  EXPECT_EQ(rebuild_projection(rebuilding, rebuilt, fast()), 2);
+  EXPECT_LT(appends, 10);
+  EXPECT_LE(driver->acquired, 3) << "its leases stay its own";
+  EXPECT_EQ(checkpoint(), store.log_end());
+  EXPECT_EQ(rebuilt.counts(), once(store.log_end().value()));
+}
+
+// Before it has its lease, another finds what looks like the rest of a dead rebuild, removes it, and makes a generation
+// of the same number the active one.
+TEST_F(Projecting, WhoseGenerationAnotherSwitchedToHasNotSwitched) {
+  append(10);
+  run_projection(store, *effects, fast());
+  EventStore other(std::make_unique<testing::ForwardingDriver>(shared));
+  Effects rebuilt;
+  control.at("acquire_lease", [&](int call) {
+    if (call != 1) return;
+    EXPECT_EQ(rebuild_projection(other, rebuilt, fast()), 2);
+  });
+  EXPECT_EQ(testing::error_of([&] { rebuild_projection(store, *effects, fast()); }).code(), ErrorCode::busy);
+  EXPECT_EQ(effects->counts(), once(10));
+  EXPECT_EQ(rebuilt.counts(), once(10));
+  const driver::ProjectionState state = *store.driver().find_projection({"effects", ""});
+  EXPECT_EQ(state.active_generation, 2);
+  EXPECT_EQ(state.checkpoints.size(), 1u);
+}
+
+// A crash of the server may take the tables back that a rebuild has just made.
+TEST_F(Projecting, ARebuildThatBeginsAgainMakesItsTablesAgain) {
+  append(10);
+  run_projection(store, *effects, fast());
+  int made = 0;
+  effects->creating = [&] { ++made; };
+  control.at("commit", [](int call) {
+    if (call == 2) throw lost_answer();  // The tables, everything.
+  });
+  EXPECT_EQ(rebuild_projection(store, *effects, fast()), 2);
+  EXPECT_EQ(made, 2);
 }
 
 // --- Arguments

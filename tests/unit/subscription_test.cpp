@@ -615,6 +615,22 @@ TEST_F(Subscribing, ACallbackThatThrowsEndsIt) {
   EXPECT_ERROR(subscription.join(), ErrorCode::handler_failed, "what now");
 }
 
+// Also one that looks as if the database had been away.
+TEST_F(Subscribing, ACallbackIsNotTakenForTheDatabase) {
+  for (const bool behind : {false, true}) {
+    SubscriptionOptions options = fast();
+    const auto fails = [](Position) { throw testing::unreachable(); };
+    (behind ? options.fell_behind : options.caught_up) = fails;
+    Subscription subscription(store, options, see());
+    if (behind) {
+      ASSERT_TRUE(comes_true([&] { return subscription.state() == State::live; }));
+      append(2'000);
+    }
+    EXPECT_TRUE(comes_true([&] { return subscription.state() == State::failed; })) << behind;
+    subscription.stop();
+  }
+}
+
 // --- With a name
 
 TEST_F(Subscribing, ANameRemembersAndStartCountsOnce) {
@@ -905,6 +921,21 @@ TEST_F(SubscribingToday, GetsTodaysEventsAndMovesPastThoseThatAreGone) {
   subscription.stop();
   EXPECT_EQ(notes, (Notes{"First1", "Second1", "Kept602"}));
   EXPECT_EQ(saved(), Position(603));
+}
+
+// Who dies in the middle of many that are gone does not look through them all again.
+TEST_F(SubscribingToday, TheCheckpointMovesWhileNothingIsWanted) {
+  append(3'000, "Gone");
+  Position saved_meanwhile;
+  control.at("read_log", [&](int call) {
+    if (call == 2) std::this_thread::sleep_for(300ms);  // Longer than between two checkpoints.
+    if (call == 4) saved_meanwhile = saved();
+  });
+  Subscription subscription(store, named(), note());
+  ASSERT_TRUE(subscription.wait_for(Position(3'000), patience));
+  subscription.stop();
+  EXPECT_GT(saved_meanwhile, Position(0));
+  EXPECT_LT(saved_meanwhile, Position(3'000));
 }
 
 TEST_F(SubscribingToday, AFilterMeansTodaysTypes) {

@@ -69,6 +69,14 @@ void add_idempotency(Parameters& parameters, const NewEvent& event) {
   }
 }
 
+/// event_id, event_id_given, event_type, event_version, occurred_at, data
+void add_event(Parameters& parameters, const PreparedEvent& prepared) {
+  const NewEvent& event = *prepared.event;
+  parameters.add(Type::uuid, prepared.event_id).add(Type::boolean, prepared.event_id_given);
+  parameters.add(Type::text, event.type).add(Type::int4, event.event_version).add(Type::time, prepared.occurred_at);
+  parameters.add(Type::long_text, json_text(event.data));
+}
+
 /// source, request_id, source_key, request_key, command_type
 void add_command_key(Parameters& parameters, const Command& command) {
   parameters.add(Type::text, command.key.source).add(Type::text, command.key.request_id);
@@ -142,7 +150,7 @@ bool fits_procedure(const PreparedAppend& append) {
   return stream.events.size() == 1 && stream.events[0].event->attributes.empty();
 }
 
-/// The procedure's @expected.
+/// The procedures' @expected.
 std::int64_t expected_number(const ExpectedVersion& expected) {
   switch (expected.kind()) {
     case ExpectedVersion::Kind::any: return -1;
@@ -172,9 +180,7 @@ Parameters parameters_of_procedure(const Session& session, const PreparedAppend&
   parameters.add(Type::text, key.tenant).add(Type::text, key.type).add(Type::text, key.id);
   add_key(parameters, key);
   parameters.add(Type::text, lock_name(session, key)).add(Type::int8, expected_number(stream.expected));
-  parameters.add(Type::uuid, prepared.event_id).add(Type::boolean, prepared.event_id_given);
-  parameters.add(Type::text, event.type).add(Type::int4, event.event_version).add(Type::time, prepared.occurred_at);
-  parameters.add(Type::long_text, json_text(event.data));
+  add_event(parameters, prepared);
   add_actor(parameters, event.actor);
   add_source(parameters, prepared);
   parameters.add(Type::uuid, event.correlation_id).add(Type::uuid, prepared.causation_id);
@@ -208,24 +214,61 @@ Parameters parameters_of_procedure(const Session& session, const PreparedAppend&
   return parameters;
 }
 
-/// Empty when events were found that the request may be a repetition of.
-std::optional<AppendResult> call_procedure(Session& session, const PreparedAppend& append) {
+/// What most appends are; the stream has to be there, too.
+bool fits_short_procedure(const PreparedAppend& append) {
   const PreparedStream& stream = append.streams[0];
-  const Result answer = session.call("append_one", parameters_of_procedure(session, append), Outcome::unknown);
+  const NewEvent& event = *stream.events[0].event;
+  return !append.command && expected_number(stream.expected) != 0 && !event.idempotency_key &&
+         event.redaction_level == RedactionLevel::none && !event.contains_secrets && !event.valid_from &&
+         !event.valid_to && !event.policy_context && !event.model_context && !event.display;
+}
+
+/// In the order of append_to_stream, without what is NULL at the end.
+Parameters parameters_of_short_procedure(const PreparedAppend& append) {
+  const PreparedStream& stream = append.streams[0];
+  const PreparedEvent& prepared = stream.events[0];
+  const NewEvent& event = *prepared.event;
+  Parameters parameters;
+  add_key(parameters, *stream.key);
+  parameters.add(Type::int8, expected_number(stream.expected));
+  add_event(parameters, prepared);
+  add_actor(parameters, event.actor);
+  add_source(parameters, prepared);
+  parameters.add(Type::uuid, event.correlation_id).add(Type::uuid, prepared.causation_id);
+  add_json(parameters, event.metadata);
+  parameters.drop_last_nulls();
+  return parameters;
+}
+
+enum class Answer { appended, replayed, request_reused, command_id_reused, conflict, event_found, no_stream };
+
+/// Empty when events were found that the request may be a repetition of.
+std::optional<AppendResult> result_of(const PreparedAppend& append, const Result& answer) {
+  const PreparedStream& stream = append.streams[0];
   const Version version(answer.integer(0, 1));
-  switch (answer.integer(0, 0)) {
-    case 0: {
+  switch (static_cast<Answer>(answer.integer(0, 0))) {
+    case Answer::appended: {
       const Position position(answer.integer(0, 2));
       AppendResult result;
       result.streams.push_back({*stream.key, version, version, position, position});
       return result;
     }
-    case 1: return replayed(answer.text(0, 3), append.tenant);
-    case 2: return request_reused(append.command->command->key);
-    case 3: return command_id_reused(append.command->command_id);
-    case 4: return conflict(*stream.key, stream.expected, version);
-    default: return std::nullopt;
+    case Answer::replayed: return replayed(answer.text(0, 3), append.tenant);
+    case Answer::request_reused: return request_reused(append.command->command->key);
+    case Answer::command_id_reused: return command_id_reused(append.command->command_id);
+    case Answer::conflict: return conflict(*stream.key, stream.expected, version);
+    case Answer::event_found:
+    case Answer::no_stream: break;
   }
+  return std::nullopt;
+}
+
+std::optional<AppendResult> call_procedure(Session& session, const PreparedAppend& append) {
+  if (fits_short_procedure(append)) {
+    const Result answer = session.call("append_to_stream", parameters_of_short_procedure(append), Outcome::unknown);
+    if (static_cast<Answer>(answer.integer(0, 0)) != Answer::no_stream) return result_of(append, answer);
+  }
+  return result_of(append, session.call("append_one", parameters_of_procedure(session, append), Outcome::unknown));
 }
 
 // --- Everything else: steps inside one transaction -------------------------------------------------------------------

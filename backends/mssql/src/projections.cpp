@@ -40,14 +40,17 @@ bool done(const Result& row) {
   return row.integer(0, 0) > 0;
 }
 
-constexpr std::string_view states =
-    "SELECT p.projection_key, p.tenant_key, p.parts, p.active_generation, "
+constexpr std::string_view begin_of_states = "SELECT p.projection_key, p.tenant_key, p.parts, p.active_generation, ";
+constexpr std::string_view count_of_dead_letters =
     "(SELECT COUNT_BIG(*) FROM $(schema).dead_letters AS d WHERE d.projection_key = p.projection_key "
-    "AND d.tenant_key = p.tenant_key AND o.generation = p.active_generation AND o.part = 0), "
-    "o.generation, o.part, o.last_position, o.holder, o.leased_until, "
-    "CASE WHEN o.leased_until > SYSUTCDATETIME() THEN 1 ELSE 0 END, o.fence, o.updated_at "
+    "AND d.tenant_key = p.tenant_key AND o.generation = p.active_generation AND o.part = 0)";
+// Behind the count, or 0. How long a lease is believed: see driver::longest_lease.
+constexpr std::string_view end_of_states =
+    ", o.generation, o.part, o.last_position, o.holder, o.leased_until, CASE WHEN o.leased_until > SYSUTCDATETIME() "
+    "AND o.leased_until <= DATEADD(hour, 1, SYSUTCDATETIME()) THEN 1 ELSE 0 END, o.fence, o.updated_at "
     "FROM $(schema).projections AS p JOIN $(schema).projection_offsets AS o "
     "ON o.projection_key = p.projection_key AND o.tenant_key = p.tenant_key ";
+static_assert(driver::longest_lease == std::chrono::hours(1));
 constexpr std::string_view in_order = "ORDER BY p.projection_key, p.tenant_key, o.generation, o.part";
 
 std::vector<ProjectionState> read_states(const Result& rows) {
@@ -134,15 +137,16 @@ ProjectionState open_projection(Session& session, const ProjectionKey& key, std:
 }
 
 std::optional<ProjectionState> find_projection(Session& session, const ProjectionKey& key) {
-  static const std::string sql =
-      std::string(states) + "WHERE p.projection_key = ? AND p.tenant_key = ? " + std::string(in_order);
+  static const std::string sql = std::string(begin_of_states) + "CAST(0 AS BIGINT)" + std::string(end_of_states) +
+                                 "WHERE p.projection_key = ? AND p.tenant_key = ? " + std::string(in_order);
   std::vector<ProjectionState> found = read_states(session.execute(sql, parameters_of(key)));
   if (found.empty()) return std::nullopt;
   return std::move(found.front());
 }
 
 std::vector<ProjectionState> list_projections(Session& session) {
-  static const std::string sql = std::string(states) + std::string(in_order);
+  static const std::string sql = std::string(begin_of_states) + std::string(count_of_dead_letters) +
+                                 std::string(end_of_states) + std::string(in_order);
   return read_states(session.execute(sql));
 }
 
@@ -187,6 +191,7 @@ std::optional<Lease> acquire_lease(Session& session, const PartKey& key, const s
       "SYSUTCDATETIME())), fence = CASE WHEN fence >= @clock THEN fence + 1 ELSE @clock END "
       "WHERE projection_key = ? AND tenant_key = ? AND generation = ? AND part = ? "
       "AND (leased_until IS NULL OR leased_until <= SYSUTCDATETIME() "
+      "OR leased_until > DATEADD(hour, 1, SYSUTCDATETIME()) "    // See driver::longest_lease.
       "OR holder = ? AND DATALENGTH(holder) = DATALENGTH(?)); "  // = pads with blanks.
       "SET @given = @@ROWCOUNT; SELECT fence, last_position FROM $(schema).projection_offsets WHERE @given = 1 "
       "AND projection_key = ? AND tenant_key = ? AND generation = ? AND part = ?; COMMIT TRANSACTION";
@@ -231,9 +236,11 @@ std::int32_t announce_member(Session& session, const ProjectionKey& key, const s
       "DELETE FROM $(schema).projection_members WHERE projection_key = @key AND tenant_key = @tenant AND member_key = "
       "@member; ";
   static const std::string count =
-      "DELETE FROM $(schema).projection_members WHERE projection_key = @key AND tenant_key = @tenant AND present_until "
-      "<= @now; SELECT COUNT(*) FROM $(schema).projection_members WHERE projection_key = @key AND tenant_key = @tenant "
-      "AND present_until > @now";
+      "DELETE FROM $(schema).projection_members WHERE projection_key = @key AND tenant_key = @tenant AND "
+      "(present_until "
+      "<= @now OR present_until > DATEADD(hour, 1, @now)); "  // See driver::longest_lease.
+      "SELECT COUNT(*) FROM $(schema).projection_members WHERE projection_key = @key AND tenant_key = @tenant "
+      "AND present_until > @now AND present_until <= DATEADD(hour, 1, @now)";
   Parameters parameters = parameters_of(key);
   parameters.add(Type::bytes, member);
   const bool stays = time > milliseconds(0);
@@ -242,8 +249,9 @@ std::int32_t announce_member(Session& session, const ProjectionKey& key, const s
     try {
       const Result row = session.execute(begin + (stays ? stay : leave) + count, parameters);
       return static_cast<std::int32_t>(row.integer(0, 0));
-    } catch (const Error& error) {  // The same member, twice at once: the row is there now.
-      if (!is_duplicate_key(error) || !again) throw;
+    } catch (const Error& error) {
+      // The same member, twice at once: the row is there now. Or the projection went: now it is not to be seen.
+      if (!(is_duplicate_key(error) || is_missing_reference(error)) || !again) throw;
     }
   }
 }

@@ -322,7 +322,8 @@ Error as_unknown(const Error& error) {
 
 /// The rows of the calls, behind that of the locks.
 std::vector<Result> execute_together(Session& session, std::span<const PreparedAppend> appends,
-                                     std::optional<std::chrono::milliseconds> patience) {
+                                     std::optional<std::chrono::milliseconds> patience,
+                                     const std::function<void()>& written) {
   std::vector<Parameters> parameters;
   parameters.reserve(appends.size() + 1);
   parameters.push_back(locks_of(appends));
@@ -333,7 +334,7 @@ std::vector<Result> execute_together(Session& session, std::span<const PreparedA
   calls.push_back({patience ? impatient_lock_call : lock_call, &parameters.front()});
   for (std::size_t i = 1; i < parameters.size(); ++i) calls.push_back({call, &parameters[i]});
   try {
-    return session.execute_together(calls);
+    return session.execute_together(calls, written);
   } catch (const Error& error) {
     if (is_lost(session, error)) throw as_unknown(error);
     throw;
@@ -354,6 +355,28 @@ driver::AppendAnswer answer_after_commit(Understand answer) {
 
 }  // namespace
 
+namespace {
+
+/// A unique id is taken, and whoever has it is not to be seen: it is another tenant's, and the database keeps them
+/// apart.
+std::optional<AppendResult> taken_unseen(const Error& error) {
+  if (error.sqlstate() != "23505") return std::nullopt;
+  AppendResult result;
+  if (error.message().find("\"events_event_id\"") != std::string::npos) {
+    result.status = AppendStatus::duplicate_event_id;
+    result.detail = "an event id is taken";
+    return result;
+  }
+  if (error.message().find("\"commands_command_id_key\"") != std::string::npos) {
+    result.status = AppendStatus::request_id_reused;
+    result.detail = "the command id belongs to another request";
+    return result;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 AppendResult append_one(Session& session, const PreparedAppend& append, steady_clock::time_point deadline) {
   const Parameters parameters = parameters_of(append);
   for (int attempt = 1;; ++attempt) {
@@ -362,14 +385,17 @@ AppendResult append_one(Session& session, const PreparedAppend& append, steady_c
       return understand(session, append, session.execute(call, parameters));
     } catch (const Error& error) {
       if (is_lost(session, error)) throw as_unknown(error);
-      if (!worth_another_try(error) || attempt == max_attempts || steady_clock::now() >= deadline) throw;
+      if (!worth_another_try(error) || attempt == max_attempts || steady_clock::now() >= deadline) {
+        if (const std::optional<AppendResult> taken = taken_unseen(error)) return *taken;
+        throw;
+      }
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(attempt));
   }
 }
 
 std::vector<driver::AppendAnswer> append_together(Session& session, std::span<const PreparedAppend> appends) {
-  const std::vector<Result> rows = execute_together(session, appends, {});
+  const std::vector<Result> rows = execute_together(session, appends, {}, {});
   std::vector<driver::AppendAnswer> answers;
   answers.reserve(appends.size());
   for (std::size_t i = 0; i < appends.size(); ++i) {
@@ -380,8 +406,9 @@ std::vector<driver::AppendAnswer> append_together(Session& session, std::span<co
 
 std::vector<std::optional<driver::AppendAnswer>> append_in_company(Session& session,
                                                                    std::span<const PreparedAppend> appends,
-                                                                   std::chrono::milliseconds patience) {
-  const std::vector<Result> rows = execute_together(session, appends, patience);
+                                                                   std::chrono::milliseconds patience,
+                                                                   const std::function<void()>& written) {
+  const std::vector<Result> rows = execute_together(session, appends, patience, written);
   std::vector<std::optional<driver::AppendAnswer>> answers(appends.size());
   for (std::size_t i = 0; i < appends.size(); ++i) {
     if (is_found(rows[i + 1])) continue;

@@ -23,9 +23,10 @@ AppendResult append_one(Session& session, const driver::PreparedAppend& append,
 std::vector<driver::AppendAnswer> append_together(Session& session, std::span<const driver::PreparedAppend> appends);
 
 /// The same, but waits for each lock for `patience` only, and does not look at events that were there before: an append
-/// that meets any has no answer, and should be tried alone.
+/// that meets any has no answer, and should be tried alone. Calls `written` when only the commit is left.
 std::vector<std::optional<driver::AppendAnswer>> append_in_company(Session& session,
                                                                    std::span<const driver::PreparedAppend> appends,
-                                                                   std::chrono::milliseconds patience);
+                                                                   std::chrono::milliseconds patience,
+                                                                   const std::function<void()>& written);
 
 }  // namespace stele::postgres

@@ -15,6 +15,7 @@
 #include "stele_soci/append_groups.h"
 #include "stele_soci/reading.h"
 #include "streams.h"
+#include "tenants.h"
 #include "verify.h"
 
 namespace stele::postgres {
@@ -50,7 +51,8 @@ PostgresDriver::PostgresDriver(Settings settings)
                  .max_lifetime = settings_.max_lifetime},
                 [this] { return std::make_unique<Session>(settings_); }),
       gathered_(
-          {.calls_at_once = calls_at_once(settings_)}, [this](auto appends) { return append_gathered(appends); },
+          {.calls_at_once = calls_at_once(settings_)},
+          [this](auto appends, const auto& written) { return append_gathered(appends, written); },
           [this](auto appends) { return append_each(appends); }),
       notifier_(sessions_) {
   lease();
@@ -71,14 +73,15 @@ std::string_view PostgresDriver::name() const noexcept {
   return backend_name;
 }
 
-std::vector<std::optional<AppendAnswer>> PostgresDriver::append_gathered(std::span<const PreparedAppend> appends) {
+std::vector<std::optional<AppendAnswer>> PostgresDriver::append_gathered(std::span<const PreparedAppend> appends,
+                                                                         const std::function<void()>& written) {
   std::optional<SessionPool::Lease> session;
   try {
     session.emplace(lease());
   } catch (const Error& error) {  // They have waited for it as long as each alone would.
     return std::vector<std::optional<AppendAnswer>>(appends.size(), AppendAnswer{{}, error});
   }
-  return append_in_company(**session, appends, patience_in_company);
+  return append_in_company(**session, appends, patience_in_company, written);
 }
 
 std::vector<AppendAnswer> PostgresDriver::append_each(std::span<const PreparedAppend> appends) {
@@ -156,6 +159,11 @@ void PostgresDriver::grant_roles(const driver::RoleNames& names) {
   session->execute(
       "SELECT grant_roles($1, $2, $3)",
       Parameters().add(Type::text, names.reader).add(Type::text, names.writer).add(Type::text, names.admin));
+}
+
+void PostgresDriver::isolate_tenants(bool on) {
+  const SessionPool::Lease session = lease();
+  postgres::isolate_tenants(*session, on);
 }
 
 AppendAnswer PostgresDriver::append_with_hook(const PreparedAppend& append, const driver::AppendHook& hook) {

@@ -30,6 +30,7 @@ class PostgresDriver final : public driver::Driver, public driver::MigrationStor
   std::unique_ptr<driver::AppendListener> listen() override;
   driver::ConnectionStats connection_stats() override;
   void grant_roles(const driver::RoleNames& names) override;
+  void isolate_tenants(bool on) override;
   driver::MigrationStore* migrations() noexcept override { return this; }
 
   driver::AppendAnswer append_with_hook(const driver::PreparedAppend& append, const driver::AppendHook& hook) override;
@@ -66,7 +67,8 @@ class PostgresDriver final : public driver::Driver, public driver::MigrationStor
   /// Calls `use` with a session; once more with a new one when the first turns out to be gone: `use` may be repeated.
   template <class Use>
   auto reading(Use use);
-  std::vector<std::optional<driver::AppendAnswer>> append_gathered(std::span<const driver::PreparedAppend> appends);
+  std::vector<std::optional<driver::AppendAnswer>> append_gathered(std::span<const driver::PreparedAppend> appends,
+                                                                   const std::function<void()>& written);
   std::vector<driver::AppendAnswer> append_each(std::span<const driver::PreparedAppend> appends);
 
   const Settings settings_;

@@ -7,14 +7,16 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds least_interval{10};
+// Readers are to see an append within 5 ms, and their own reading takes some of that.
+constexpr std::chrono::milliseconds least_interval{2};
 constexpr std::chrono::seconds patience{1};
+// By number: names of schemas may be as long as those of channels.
+constexpr std::string_view channel_expression = "'stele_append_' || to_regclass('events')::oid::text";
 
 }  // namespace
 
 std::string channel_of(Session& session) {
-  // By number: names of schemas may be as long as those of channels.
-  const Result row = session.execute("SELECT 'stele_append_' || to_regclass('events')::oid::text");
+  const Result row = session.execute("SELECT " + std::string(channel_expression));
   return row.is_null(0, 0) ? std::string() : std::string(row.text(0, 0));
 }
 
@@ -57,10 +59,10 @@ void Notifier::run() {
 void Notifier::send() noexcept {
   try {
     const SessionPool::Lease session = sessions_.lease(steady_clock::now() + patience);
-    const std::string channel = channel_of(*session);
-    if (channel.empty()) return;
-    // There is nothing to make durable, so nobody has to wait for the disk.
-    session->run("BEGIN; SET LOCAL synchronous_commit = off; NOTIFY " + channel + "; COMMIT", "notify");
+    // There is nothing to make durable, so nobody has to wait for the disk. One statement, because there may be many.
+    static const std::string notify = "SELECT set_config('synchronous_commit', 'off', true), pg_notify(" +
+                                      std::string(channel_expression) + ", '') WHERE to_regclass('events') IS NOT NULL";
+    session->execute(notify);
   } catch (...) {  // Listeners find out by polling.
   }
 }

@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "errors.h"
 
@@ -61,13 +62,17 @@ Session::Session(const Settings& settings)
   }
   // Only names of the store's schema are found; temporary ones come last, so that nobody can put a table in front.
   // A server or role that is set to asynchronous commits would acknowledge what a crash can take back (G12).
-  const Result answer =
-      run("SET search_path = " + quoted_identifier(schema_) +
-              ", pg_temp; SET lock_timeout = " + std::to_string(lock_timeout_.count()) +
-              "; SET default_transaction_isolation = 'read committed'; SET client_min_messages = warning; "
-              "SELECT pg_backend_pid(), CASE WHEN current_setting('synchronous_commit') = 'off' "
-              "THEN set_config('synchronous_commit', 'on', false) END",
-          "connect");
+  // For row-level security, see tenants.h. Empty is nobody's.
+  const std::unique_ptr<char, void (*)(void*)> tenant(
+      PQescapeLiteral(handle(), settings.tenant.data(), settings.tenant.size()), PQfreemem);
+  if (!tenant) throw make_error(handle(), nullptr, "connect");
+  const Result answer = run(
+      "SET app.current_tenant_id = " + std::string(tenant.get()) + "; SET search_path = " + quoted_identifier(schema_) +
+          ", pg_temp; SET lock_timeout = " + std::to_string(lock_timeout_.count()) +
+          "; SET default_transaction_isolation = 'read committed'; SET client_min_messages = warning; "
+          "SELECT pg_backend_pid(), CASE WHEN current_setting('synchronous_commit') = 'off' "
+          "THEN set_config('synchronous_commit', 'on', false) END",
+      "connect");
   // A pooler makes up the process number that it gives a client.
   if (!settings.behind_pooler && answer.text(0, 0) != std::to_string(PQbackendPID(handle()))) {
     throw make_error(ErrorCode::unsupported,
@@ -156,7 +161,8 @@ void Session::fetch_rows(std::string_view sql, const Parameters& parameters,
   }
 }
 
-std::vector<Result> Session::execute_together(const std::vector<Call>& calls) {
+std::vector<Result> Session::execute_together(const std::vector<Call>& calls,
+                                              const std::function<void()>& before_commit) {
   std::vector<const std::string*> names;
   names.reserve(calls.size());
   std::vector<Result> results;
@@ -175,6 +181,8 @@ std::vector<Result> Session::execute_together(const std::vector<Call>& calls) {
     sent = PQsendQueryPrepared(handle(), names[i]->c_str(), arguments.count(), arguments.values.data(),
                                arguments.lengths.data(), arguments.formats.data(), 1) != 0;
   }
+  // Else the server keeps the results back until it has committed.
+  if (before_commit) sent = sent && PQsendFlushRequest(handle()) != 0;
   sent = sent && PQsendQueryParams(handle(), "COMMIT", 0, nullptr, nullptr, nullptr, nullptr, 1) != 0;
   if (!sent || PQpipelineSync(handle()) == 0) throw lost(nullptr);
 
@@ -191,6 +199,7 @@ std::vector<Result> Session::execute_together(const std::vector<Call>& calls) {
     if (status == PGRES_PIPELINE_SYNC) break;
     if (status == PGRES_TUPLES_OK) {
       results.push_back(std::move(result));
+      if (before_commit && results.size() == calls.size()) before_commit();
     } else if (status == PGRES_COMMAND_OK) {
       committed = std::string_view(PQcmdStatus(next)) == "COMMIT";
     } else if (status != PGRES_PIPELINE_ABORTED && !failure) {

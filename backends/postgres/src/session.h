@@ -38,11 +38,12 @@ class Session {
 
   /// Executes these with one round trip, as one transaction. Returns the results in order. Throws what the first one
   /// that failed says, and then nothing was applied; with outcome unknown when the connection was lost.
+  /// `before_commit`, if there is one, is called when all of them have succeeded and only the commit is left.
   struct Call {
     std::string_view sql;
     const Parameters* parameters;
   };
-  std::vector<Result> execute_together(const std::vector<Call>& calls);
+  std::vector<Result> execute_together(const std::vector<Call>& calls, const std::function<void()>& before_commit = {});
 
   /// Executes any number of statements without parameters. Returns the last one's result, in text format.
   Result run(const std::string& script, std::string_view doing);

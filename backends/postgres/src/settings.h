@@ -15,6 +15,7 @@ struct Settings {
   std::chrono::milliseconds busy_timeout{10'000};
   std::chrono::milliseconds max_lifetime{30 * 60'000};
   std::size_t connections = 16;
+  std::string tenant{};        ///< The only one there is; empty: all.
   bool behind_pooler = false;  ///< One that keeps a server connection for each client.
 };
 

@@ -25,7 +25,7 @@ enum class ErrorCode : std::uint8_t {
   checksum_mismatch = 10,         ///< A migration that was applied differs from the one this program carries.
   migration_failed = 11,          ///< A migration's script failed; its transaction was rolled back.
   cannot_connect = 12,            ///< The database could not be opened or reached.
-  permission_denied = 13,         ///< The database refused for lack of rights, or the file is read-only.
+  permission_denied = 13,         ///< No right to this, by the database or by the tenant; or the file is read-only.
   busy = 14,                      ///< Another writer held the database until the deadline. Retrying is safe.
   disk_full = 15,                 ///< No room; nothing of the operation was applied.
   io = 16,                        ///< The operating system failed to read or write; see outcome().

@@ -24,6 +24,9 @@ class Projection;
 
 struct OpenOptions {
   bool migrate = false;  ///< Bring the schema up to date while opening, creating the database when it is missing.
+  /// For this tenant alone (G14): what names another one throws permission_denied, and what is another's is not found,
+  /// whatever is asked. As `tenant=` in the URL, and the same if both are given. Empty: all tenants.
+  std::optional<std::string> tenant{};
 };
 
 /// An append-only store of events in streams, on the database that a URL names. The guarantees G1–G14 are in
@@ -34,7 +37,8 @@ struct OpenOptions {
 /// corrupt, disk_full, cannot_connect or closed.
 class STELE_API EventStore final {
  public:
-  /// Opens the database and checks that its schema is this program's. Throws cannot_connect, schema_outdated,
+  /// Opens the database and checks that its schema is this program's. The URL may have `tenant=NAME` besides the
+  /// backend's own settings, see OpenOptions::tenant. Throws cannot_connect, schema_outdated,
   /// schema_too_new, checksum_mismatch, or invalid_argument for a bad URL.
   static EventStore open(const Registry& registry, std::string_view url, const OpenOptions& options = {});
 
@@ -130,6 +134,9 @@ class STELE_API EventStore final {
   /// Checks the invariants behind G2, G4, G5, G7–G11 over the whole store, and the database's own integrity. Reads
   /// only.
   VerifyReport verify(const VerifyOptions& options = {});
+
+  /// Whose store it is, if it was opened for one tenant alone.
+  std::optional<std::string> tenant() const;
 
   // --- Life
 

@@ -63,7 +63,8 @@ class STELE_API Projection {
 };
 
 struct ProjectionOptions {
-  std::string tenant{};    ///< Only this tenant's events, with a checkpoint of its own; empty: all tenants'.
+  std::string
+      tenant{};  ///< Only this tenant's events, with a checkpoint of its own; empty: all, or the store's own tenant.
   std::int32_t parts = 1;  ///< 1 … 64. More than 1: a consumer group, see ProjectionRunner. Fixed when it first runs.
   /// Who runs it, for `stele projection status`: host and process unless given. At most 96 bytes. A random number is
   /// added, so that nobody is taken for another.

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,8 @@ class Driver;
 struct DriverOptions {
   bool create =
       false;  ///< Create the database when it does not exist (SQLite files). Otherwise that is cannot_connect.
+  /// Whose alone it is for. Core sees to that; a server that has row-level security is told, too.
+  std::optional<std::string> tenant{};
 };
 
 /// Not thread-safe while it is being filled; const use is.

@@ -24,6 +24,7 @@
 #include "stele/snapshot.h"
 #include "stele/subscription.h"
 #include "stele/timestamp.h"
+#include "stele/trace.h"
 #include "stele/types.h"
 #include "stele/upcaster.h"
 #include "stele/url.h"

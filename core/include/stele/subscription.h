@@ -53,8 +53,8 @@ struct SubscriptionOptions {
   std::optional<std::string> name{};
   /// With a name: how long after its death another may take over. 10 ms to 1 h.
   std::chrono::milliseconds lease{10'000};
-  /// With a name: the checkpoint is saved after so many events, when it has caught up (a quarter of a second after the
-  /// last time at the earliest), and when it stops.
+  /// With a name: the checkpoint is saved after so many events, now and then among events that are not wanted and when
+  /// it has caught up (a quarter of a second after the last time at the earliest), and when it stops.
   std::size_t checkpoint_every = 100;
 
   /// How long after an append an event is found if nothing tells of it. Wake-ups of the backend make it sooner.

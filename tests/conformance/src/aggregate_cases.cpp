@@ -246,7 +246,7 @@ void a_command_without_events(Harness& harness) {
   const auto nothing = [](const Tally&) { return std::vector<NewEvent>(); };
   const auto something = [](const Tally&) { return events(1); };
   expect_status(AppendStatus::appended, tallies(store).execute("a", nothing, command("r1")).result);
-  EXPECT_EQ(store.find_command(command("r1").key)->stream, thing("a"));
+  EXPECT_EQ(store.find_command(command("r1").key).value().stream, thing("a"));
   expect_status(AppendStatus::replayed, tallies(store).execute("a", something, command("r1")).result);
   EXPECT_TRUE(stream_events(store, thing("a")).empty());
 }

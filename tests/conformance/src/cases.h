@@ -43,6 +43,8 @@ std::span<const Case> verify_cases();
 std::span<const Case> driver_contract_cases();
 std::span<const Case> aggregate_cases();
 std::span<const Case> subscription_cases();
+std::span<const Case> tenant_cases();
+std::span<const Case> trace_cases();
 std::span<const Case> upcaster_cases();
 std::span<const Case> model_cases();
 std::span<const Case> snapshot_cases();

@@ -41,6 +41,8 @@ constexpr Group groups[] = {
     {"driver_contract", driver_contract_cases},
     {"aggregates", aggregate_cases},
     {"subscriptions", subscription_cases},
+    {"tenants", tenant_cases},
+    {"traces", trace_cases},
     {"upcasters", upcaster_cases},
     {"model", model_cases},
     {"snapshots", snapshot_cases},

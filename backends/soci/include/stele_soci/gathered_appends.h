@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <exception>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -28,6 +27,9 @@ struct GatheringOptions {
   /// How many calls keep a server busy. This machine's processors stand for the server's, which are not known here;
   /// with fewer calls some of them would be idle, with more each append costs more (docs/decisions/0010).
   std::size_t calls_at_once = std::max(std::thread::hardware_concurrency(), 2U);
+  /// A call's appends are done one after the other by one of the server's processors. More of them than this save
+  /// little more, and keep the other processors waiting. At most max_appends_together.
+  std::size_t appends_in_a_call = 8;
   std::chrono::microseconds longest_wait{2'000};
   /// For an append whose stream is in another call of the same store.
   std::chrono::microseconds longest_wait_for_own{200'000};
@@ -45,6 +47,7 @@ struct GatheringOptions {
 /// - An append to a stream, or of a command, that is in a call already waits here and not in the database. So those of
 /// one
 ///   stream go together next time, and they hold up nobody else.
+/// - Who only waits for the disk to take a commit does not keep the server busy: the next call begins meanwhile.
 /// - Calls that take longer than `longest_wait`, because the disk is slow or because they wait for locks, do not hold
 /// up
 ///   others: those that wait go then, on a connection more.
@@ -56,10 +59,12 @@ class GatheredAppends {
  public:
   using Appends = std::span<const driver::PreparedAppend>;
   using Answers = std::vector<driver::AppendAnswer>;
+  /// To be called when nothing but the commit is left: another call may have the place. Throws nothing; once is enough.
+  using Written = std::function<void()>;
   /// The answer to each; none for one that wrote nothing and should go by itself. Or an Error: with outcome unknown, or
   /// when nothing was applied. After anything else that is thrown, nothing was sent. Waits for a lock only for a
   /// moment.
-  using Together = std::function<std::vector<std::optional<driver::AppendAnswer>>(Appends)>;
+  using Together = std::function<std::vector<std::optional<driver::AppendAnswer>>(Appends, const Written&)>;
   /// Answers each, as driver::Driver::append().
   using Alone = std::function<Answers(Appends)>;
 
@@ -73,7 +78,7 @@ class GatheredAppends {
     Ticket own(appends.front());
     Answers answers;
     if (wait_for_turn(own) == Turn::leads) answers = lead(own);
-    if (own.turn == Turn::failed) std::rethrow_exception(own.failure);
+    if (own.turn == Turn::failed) throw Error(*own.failure);
     if (own.turn == Turn::alone) return go_alone(own);
     if (own.turn == Turn::answered) answers.push_back(std::move(own.answer));
     return answers;
@@ -113,7 +118,7 @@ class GatheredAppends {
     Clock::time_point started{};  ///< Of one that leads.
     Turn turn = Turn::waits;
     driver::AppendAnswer answer{};
-    std::exception_ptr failure{};
+    std::optional<Error> failure{};  // A copy: no two threads throw one object.
     std::condition_variable changed{};
   };
 
@@ -122,6 +127,8 @@ class GatheredAppends {
     std::array<Ticket*, max_appends_together> tickets;
     std::size_t size = 0;
   };
+
+  class Call;
 
   Turn wait_for_turn(Ticket& own) {
     std::unique_lock lock(mutex_);
@@ -160,10 +167,10 @@ class GatheredAppends {
   }
 
   Answers lead(Ticket& own) {
-    const Call call(*this, own);
+    Call call(*this, own);
     const Group group = gather(own);
     if (group.size > 1) {
-      send(group);
+      send(group, call);
       return {};
     }
     const KeysHeld held(*this, own);
@@ -187,7 +194,8 @@ class GatheredAppends {
     in_use_.give_back(own.keys);
     size.add(*own.append);
     group.tickets[group.size++] = &own;
-    for (auto at = waiting_.begin(); at != waiting_.end() && group.size < group.tickets.size();) {
+    const std::size_t most = std::min(options_.appends_in_a_call, group.tickets.size());
+    for (auto at = waiting_.begin(); at != waiting_.end() && group.size < most;) {
       Ticket& next = **at;
       if (!in_use_.are_free(next.keys) || !size.has_room_for(*next.append)) {
         ++at;
@@ -203,19 +211,19 @@ class GatheredAppends {
   }
 
   /// Throws nothing: the others wait for their answers.
-  void send(const Group& group) noexcept {
+  void send(const Group& group, Call& call) noexcept {
     Turn turn = Turn::alone;
     std::vector<std::optional<driver::AppendAnswer>> answers;
-    std::exception_ptr failure;
+    std::optional<Error> failure;
     try {
       std::vector<driver::PreparedAppend> appends;
       appends.reserve(group.size);
       for (std::size_t i = 0; i < group.size; ++i) appends.push_back(*group.tickets[i]->append);
-      answers = together_(appends);
+      answers = together_(appends, [&call] { call.end(); });
       turn = Turn::answered;
     } catch (const Error& error) {
       if (error.outcome() == Outcome::unknown) turn = Turn::failed;
-      failure = std::current_exception();
+      failure = error;
     } catch (...) {  // Most likely no memory for so many; alone, it may do.
     }
     const std::lock_guard lock(mutex_);
@@ -251,6 +259,15 @@ class GatheredAppends {
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
     ~Call() {
+      end();
+      // What this call has held may have been what somebody waits for.
+      const std::lock_guard lock(owner_.mutex_);
+      owner_.give_turn();
+    }
+
+    /// Its place is free.
+    void end() noexcept {
+      if (std::exchange(ended_, true)) return;
       const std::lock_guard lock(owner_.mutex_);
       owner_.calls_.erase(std::find(owner_.calls_.begin(), owner_.calls_.end(), &ticket_));
       owner_.give_turn();
@@ -259,6 +276,7 @@ class GatheredAppends {
    private:
     GatheredAppends& owner_;
     Ticket& ticket_;
+    bool ended_ = false;
   };
 
   /// Gives the keys of one that goes alone back.

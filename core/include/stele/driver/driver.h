@@ -159,6 +159,9 @@ class STELE_API Driver : public ReadSide {
   /// "sqlite". Stable, lower case.
   virtual std::string_view name() const noexcept = 0;
 
+  /// The only tenant there is, for those who use it: see for_tenant().
+  virtual std::optional<std::string> tenant() const { return std::nullopt; }
+
   /// Executes each append as if alone, in this order, each atomically: its outcome depends on what was committed before
   /// it, including the appends before it in this call. Several may share a transaction; an answer is given only after
   /// its commit is durable. One's conflict or error leaves the others alone.
@@ -219,9 +222,18 @@ class STELE_API Driver : public ReadSide {
   /// The default throws unsupported.
   virtual void grant_roles(const RoleNames& names);
 
+  /// Switches the database's own line between tenants on or off (row-level security), in one transaction; may be
+  /// repeated. On, a session that is not the owner's sees and writes what is of the tenant it was opened for
+  /// (DriverOptions), and nothing without one. The default throws unsupported.
+  virtual void isolate_tenants(bool on);
+
   /// Null when the backend has no schema to migrate.
   virtual class MigrationStore* migrations() noexcept { return nullptr; }
 };
+
+/// The same driver for one tenant alone: what names another one throws permission_denied, and what is another's is not
+/// found. So does what is of the whole store: statistics, verify, roles; it has no migrations.
+STELE_API std::unique_ptr<Driver> for_tenant(std::unique_ptr<Driver> driver, std::string tenant);
 
 // --- Migrations
 

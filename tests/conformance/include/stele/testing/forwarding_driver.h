@@ -12,6 +12,7 @@ class ForwardingDriver : public driver::Driver {
   explicit ForwardingDriver(std::shared_ptr<driver::Driver> inner) : inner_(std::move(inner)) {}
 
   std::string_view name() const noexcept override { return inner_->name(); }
+  std::optional<std::string> tenant() const override { return inner_->tenant(); }
   std::vector<driver::AppendAnswer> append(std::span<const driver::PreparedAppend> appends) override {
     return inner_->append(appends);
   }
