@@ -16,7 +16,8 @@ ExitCode exit_code(ErrorCode code) noexcept {
     case ErrorCode::checksum_mismatch: return exit_schema;
     case ErrorCode::cannot_connect: return exit_connect;
     case ErrorCode::busy: return exit_busy;
-    case ErrorCode::corrupt: return exit_integrity;
+    case ErrorCode::corrupt:
+    case ErrorCode::tampered: return exit_integrity;
     case ErrorCode::migration_failed:
     case ErrorCode::permission_denied:
     case ErrorCode::disk_full:
@@ -26,7 +27,10 @@ ExitCode exit_code(ErrorCode code) noexcept {
     case ErrorCode::closed:
     case ErrorCode::internal:
     case ErrorCode::upcast_failed:
-    case ErrorCode::handler_failed: return exit_failed;
+    case ErrorCode::handler_failed:
+    case ErrorCode::key_destroyed:
+    case ErrorCode::key_unavailable:
+    case ErrorCode::wrong_key: return exit_failed;
   }
   return exit_failed;
 }

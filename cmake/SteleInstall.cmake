@@ -12,4 +12,5 @@ configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/steleConfig.cmake.in"
                               INSTALL_DESTINATION "${config_dir}")
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/steleConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/steleConfig.cmake" "${PROJECT_BINARY_DIR}/steleConfigVersion.cmake"
-              "${PROJECT_SOURCE_DIR}/cmake/FindSOCI.cmake" "${PROJECT_SOURCE_DIR}/cmake/FindHiredis.cmake" DESTINATION "${config_dir}")
+              "${PROJECT_SOURCE_DIR}/cmake/FindSOCI.cmake" "${PROJECT_SOURCE_DIR}/cmake/FindHiredis.cmake"
+              "${PROJECT_SOURCE_DIR}/cmake/FindRE2.cmake" DESTINATION "${config_dir}")

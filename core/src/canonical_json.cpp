@@ -1,3 +1,5 @@
+#include "canonical_json.h"
+
 #include <algorithm>
 #include <charconv>
 #include <string>
@@ -37,9 +39,26 @@ ExactDecimal parse_decimal(std::string_view number) {
   return decimal;
 }
 
-namespace {
+int compare(const ExactDecimal& a, const ExactDecimal& b) noexcept {
+  const auto sign = [](const ExactDecimal& d) { return d.digits == "0" ? 0 : d.negative ? -1 : 1; };
+  if (sign(a) != sign(b) || sign(a) == 0) return sign(a) < sign(b) ? -1 : sign(a) > sign(b) ? 1 : 0;
+  // Digits begin with none that is zero, so the one that reaches higher is greater.
+  const auto reach = [](const ExactDecimal& d) { return static_cast<std::int64_t>(d.digits.size()) + d.exponent; };
+  int magnitude = reach(a) < reach(b) ? -1 : reach(a) > reach(b) ? 1 : 0;
+  if (magnitude == 0) {
+    const int digits = a.digits.compare(b.digits);
+    magnitude = digits < 0 ? -1 : digits > 0 ? 1 : 0;
+  }
+  return a.negative ? -magnitude : magnitude;
+}
 
 void append_canonical_number(std::string_view number, std::string& out) {
+  // A whole number that does not end in zero is in this form already.
+  if (number.back() != '0' &&
+      number.find_first_not_of("0123456789", number.front() == '-' ? 1 : 0) == std::string_view::npos) {
+    out += number;
+    return;
+  }
   const ExactDecimal decimal = parse_decimal(number);
   if (decimal.negative) out += '-';
   out += decimal.digits;
@@ -49,10 +68,57 @@ void append_canonical_number(std::string_view number, std::string& out) {
   }
 }
 
+// As ECMA-262 lays a double out, Number::toString, from the exact decimal.
+void append_rfc8785_number(std::string_view number, std::string& out) {
+  if (number.size() <= 15 && number.front() != '0' && number.front() != '-' &&
+      number.find_first_not_of("0123456789") == std::string_view::npos) {
+    out += number;
+    return;
+  }
+  const ExactDecimal decimal = parse_decimal(number);
+  if (decimal.negative) out += '-';
+  const auto count = static_cast<std::int64_t>(decimal.digits.size());
+  const std::int64_t point = count + decimal.exponent;  // How many digits stand before the point.
+  if (decimal.digits == "0") {
+    out += '0';
+  } else if (count <= point && point <= 21) {
+    out += decimal.digits;
+    out.append(static_cast<std::size_t>(point - count), '0');
+  } else if (0 < point && point <= 21) {
+    out.append(decimal.digits, 0, static_cast<std::size_t>(point));
+    out += '.';
+    out.append(decimal.digits, static_cast<std::size_t>(point), std::string::npos);
+  } else if (-6 < point && point <= 0) {
+    out += "0.";
+    out.append(static_cast<std::size_t>(-point), '0');
+    out += decimal.digits;
+  } else {
+    out += decimal.digits.front();
+    if (count > 1) {
+      out += '.';
+      out.append(decimal.digits, 1, std::string::npos);
+    }
+    out += point > 0 ? "e+" : "e-";
+    out += std::to_string(point > 0 ? point - 1 : 1 - point);
+  }
+}
+
+bool utf16_less(std::string_view a, std::string_view b) noexcept {
+  const auto [in_a, in_b] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  if (in_a == a.end() || in_b == b.end()) return in_a == a.end() && in_b != b.end();
+  const auto x = static_cast<unsigned char>(*in_a);
+  const auto y = static_cast<unsigned char>(*in_b);
+  // Characters above U+FFFF begin with a surrogate there, which comes before U+E000 … U+FFFF.
+  if (x >= 0xEE && y >= 0xEE && (x >= 0xF0) != (y >= 0xF0)) return x >= 0xF0;
+  return x < y;
+}
+
+namespace {
+
 /// Writes values as they come; at an object's end puts its members in order.
 class Canonicalizer {
  public:
-  explicit Canonicalizer(std::string& out) : out_(out) {}
+  Canonicalizer(std::string& out, CanonicalForm form) : out_(out), form_(form) {}
 
   void open(bool object, std::size_t) {
     separate();
@@ -90,7 +156,11 @@ class Canonicalizer {
 
   void number(std::string_view number, std::size_t) {
     separate();
-    append_canonical_number(number, out_);
+    if (form_ == CanonicalForm::rfc8785) {
+      append_rfc8785_number(number, out_);
+    } else {
+      append_canonical_number(number, out_);
+    }
     behind_value_ = true;
   }
 
@@ -123,7 +193,9 @@ class Canonicalizer {
 
   void sort_members(const Open& object) {
     const auto first = members_.begin() + static_cast<std::ptrdiff_t>(object.first_member);
-    const auto by_name = [this](const Member& a, const Member& b) { return name_of(a) < name_of(b); };
+    const auto by_name = [this](const Member& a, const Member& b) {
+      return form_ == CanonicalForm::rfc8785 ? utf16_less(name_of(a), name_of(b)) : name_of(a) < name_of(b);
+    };
     if (std::is_sorted(first, members_.end(), by_name)) return;
     unsorted_.assign(out_, object.begin);
     // Where each member's text ends in unsorted_: before the comma of the next, or at the end.
@@ -145,6 +217,7 @@ class Canonicalizer {
   static std::ptrdiff_t at(std::size_t i) noexcept { return static_cast<std::ptrdiff_t>(i); }
 
   std::string& out_;
+  CanonicalForm form_;
   std::vector<Open> open_;
   std::vector<Member> members_;  // of the open objects, outermost first
   std::string names_;            // decoded
@@ -153,13 +226,25 @@ class Canonicalizer {
 };
 
 }  // namespace
+
+void append_canonical(std::string_view json, CanonicalForm form, std::string& out) {
+  Canonicalizer canonicalizer(out, form);
+  scan_json(json, canonicalizer, {.limit_numbers = false, .any_value = true});
+}
+
 }  // namespace detail
 
 std::string Json::canonical() const {
   std::string out;
   out.reserve(text_.size());
-  detail::Canonicalizer canonicalizer(out);
-  detail::scan_json(text_, canonicalizer, {.limit_numbers = false});
+  detail::append_canonical(text_, detail::CanonicalForm::exact, out);
+  return out;
+}
+
+std::string Json::rfc8785() const {
+  std::string out;
+  out.reserve(text_.size());
+  detail::append_canonical(text_, detail::CanonicalForm::rfc8785, out);
   return out;
 }
 

@@ -29,6 +29,10 @@ std::string_view to_string(ErrorCode code) noexcept {
     case ErrorCode::internal: return "internal";
     case ErrorCode::upcast_failed: return "upcast_failed";
     case ErrorCode::handler_failed: return "handler_failed";
+    case ErrorCode::key_destroyed: return "key_destroyed";
+    case ErrorCode::key_unavailable: return "key_unavailable";
+    case ErrorCode::wrong_key: return "wrong_key";
+    case ErrorCode::tampered: return "tampered";
   }
   return "unknown";
 }

@@ -17,4 +17,10 @@ struct ExactDecimal {
 /// Reads a number of a valid JSON text.
 ExactDecimal parse_decimal(std::string_view number);
 
+/// Appends the one form that all spellings of a number have: digits, and "e" with an exponent unless it is 0.
+void append_canonical_number(std::string_view number, std::string& out);
+
+/// -1, 0 or 1, as a is less than, equal to or greater than b.
+int compare(const ExactDecimal& a, const ExactDecimal& b) noexcept;
+
 }  // namespace stele::detail

@@ -21,6 +21,8 @@ struct JsonRules {
   std::size_t depth = limits::json_depth;
   /// Off for texts from a store, which may spell a number that was within the limits in a longer way.
   bool limit_numbers = true;
+  /// Takes a string, a number, true, false or null alone as well.
+  bool any_value = false;
 };
 
 [[noreturn]] inline void fail_json(std::string_view what, std::size_t offset) {
@@ -108,7 +110,7 @@ class JsonSax {
   }
 
   void inside() const {
-    if (depth_ == 0) fail_json("an object or an array has to begin", 0);
+    if (depth_ == 0 && !rules_.any_value) fail_json("an object or an array has to begin", 0);
   }
 
   std::string_view checked(std::string_view text) const {

@@ -23,7 +23,9 @@ TEST(ErrorCode, EveryCodeHasItsOwnStableNumberAndName) {
                                                             {17, "corrupt"},           {18, "rejected_by_database"},
                                                             {19, "unsupported"},       {20, "closed"},
                                                             {21, "internal"},          {22, "upcast_failed"},
-                                                            {23, "handler_failed"}};
+                                                            {23, "handler_failed"},    {24, "key_destroyed"},
+                                                            {25, "key_unavailable"},   {26, "wrong_key"},
+                                                            {27, "tampered"}};
   for (const auto& [number, name] : names) EXPECT_EQ(to_string(static_cast<ErrorCode>(number)), name);
 }
 

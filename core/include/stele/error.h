@@ -36,6 +36,10 @@ enum class ErrorCode : std::uint8_t {
   internal = 21,              ///< A broken invariant inside Stele: a bug, please report.
   upcast_failed = 22,         ///< The application's upcaster threw, or returned what it had not announced.
   handler_failed = 23,        ///< The application's handler or publisher threw something that is no stele::Error.
+  key_destroyed = 24,         ///< What is encrypted is gone for good: its subject was forgotten.
+  key_unavailable = 25,       ///< A key is not among those that a provider has, or the provider does not answer.
+  wrong_key = 26,             ///< Something was encrypted with another key than the one that was given.
+  tampered = 27,              ///< Something encrypted or signed was changed, cut, or moved to another place.
 };
 
 /// The code's name as it appears in messages, JSON output and documentation, for example "invalid_argument".

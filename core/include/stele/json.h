@@ -41,6 +41,12 @@ class STELE_API Json {
   /// One text for all equal documents: names sorted by bytes, no white space, numbers as exact decimals in one form.
   std::string canonical() const;
 
+  /// One text for all equal documents, as RFC 8785 (JSON Canonicalization Scheme) writes it, so that others can make it
+  /// too: names sorted by UTF-16 code units, numbers as ECMAScript lays them out. RFC 8785 knows doubles only; here
+  /// every digit counts: a number that is not the shortest spelling of a double, such as 9007199254740993 or one of 30
+  /// digits, keeps all its digits in the same layout, where RFC 8785 would round it.
+  std::string rfc8785() const;
+
   /// Byte equality of the texts. For equality as JSON use json_equal().
   friend bool operator==(const Json&, const Json&) noexcept = default;
 
