@@ -5,7 +5,8 @@ namespace stele::cli {
 ExitCode exit_code(ErrorCode code) noexcept {
   switch (code) {
     case ErrorCode::invalid_argument:
-    case ErrorCode::too_large: return exit_usage;
+    case ErrorCode::too_large:
+    case ErrorCode::schema_violation: return exit_usage;
     case ErrorCode::conflict:
     case ErrorCode::request_id_reused:
     case ErrorCode::duplicate_event_id:

@@ -27,6 +27,7 @@ class Sleeper final : public AppendListener {
 
 Driver::~Driver() = default;
 ReadSide::~ReadSide() = default;
+Governance::~Governance() = default;
 ReadModelTransaction::~ReadModelTransaction() = default;
 AppendListener::~AppendListener() = default;
 MigrationStore::~MigrationStore() = default;
@@ -115,6 +116,63 @@ bool ReadSide::remove_dead_letter(const PartKey& /*key*/, Position /*position*/)
 }
 std::unique_ptr<ReadModelTransaction> ReadSide::begin_read_model() {
   unsupported("projections");
+}
+
+std::int64_t Governance::event_types_revision(const std::string& /*tenant*/) {
+  return 0;
+}
+EventTypes Governance::list_event_types(const std::string& /*tenant*/) {
+  return {};
+}
+bool Governance::add_schema(const EventSchema& /*schema*/) {
+  unsupported("schemas");
+}
+bool Governance::remove_schema(const std::string& /*tenant*/, const EventForm& /*form*/) {
+  unsupported("schemas");
+}
+void Governance::set_type_rules(const EventTypeRules& /*rules*/) {
+  unsupported("rules of event types");
+}
+
+bool Governance::add_subject_key(const SubjectKey& /*key*/) {
+  unsupported("keys");
+}
+std::optional<SubjectKey> Governance::find_subject_key(const std::string& /*tenant*/, const std::string& /*subject*/) {
+  unsupported("keys");
+}
+std::vector<SubjectKey> Governance::find_subject_keys(const std::string& /*tenant*/,
+                                                      std::span<const Uuid> /*key_ids*/) {
+  unsupported("keys");
+}
+std::vector<SubjectKey> Governance::list_subject_keys(const std::string& /*tenant*/,
+                                                      const std::optional<Uuid>& /*after*/, std::size_t /*limit*/) {
+  unsupported("keys");
+}
+bool Governance::rewrap_subject_key(const std::string& /*tenant*/, const Uuid& /*key_id*/, const WrappedKey& /*from*/,
+                                    const WrappedKey& /*to*/) {
+  unsupported("keys");
+}
+bool Governance::destroy_subject_key(const std::string& /*tenant*/, const Uuid& /*key_id*/) {
+  unsupported("keys");
+}
+bool Governance::forget_subject(const std::string& /*tenant*/, const Uuid& /*key_id*/) {
+  unsupported("keys");
+}
+
+bool Governance::add_seal(const LogSeal& /*seal*/, std::span<const EventHash> /*hashes*/) {
+  unsupported("seals");
+}
+std::optional<LogSeal> Governance::last_seal() {
+  unsupported("seals");
+}
+std::vector<LogSeal> Governance::list_seals(std::int64_t /*after*/, std::size_t /*limit*/) {
+  unsupported("seals");
+}
+std::vector<EventHash> Governance::read_hashes(Position /*after*/, Position /*to*/, std::size_t /*limit*/) {
+  unsupported("seals");
+}
+std::optional<EventHash> Governance::find_hash(const StreamKey& /*stream*/, Version /*version*/) {
+  unsupported("seals");
 }
 
 std::string storable_error(std::string_view text) {

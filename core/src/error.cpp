@@ -33,6 +33,7 @@ std::string_view to_string(ErrorCode code) noexcept {
     case ErrorCode::key_unavailable: return "key_unavailable";
     case ErrorCode::wrong_key: return "wrong_key";
     case ErrorCode::tampered: return "tampered";
+    case ErrorCode::schema_violation: return "schema_violation";
   }
   return "unknown";
 }

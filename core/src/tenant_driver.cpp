@@ -155,6 +155,62 @@ class TenantDriver final : public Driver {
     return std::make_unique<Transaction>(*this, inner_->begin_read_model());
   }
 
+  std::int64_t event_types_revision(const std::string& tenant) override {
+    check(tenant);
+    return inner_->event_types_revision(tenant);
+  }
+  EventTypes list_event_types(const std::string& tenant) override {
+    check(tenant);
+    return inner_->list_event_types(tenant);
+  }
+  bool add_schema(const EventSchema& schema) override {
+    check(schema.tenant);
+    return inner_->add_schema(schema);
+  }
+  bool remove_schema(const std::string& tenant, const EventForm& form) override {
+    check(tenant);
+    return inner_->remove_schema(tenant, form);
+  }
+  void set_type_rules(const EventTypeRules& rules) override {
+    check(rules.tenant);
+    inner_->set_type_rules(rules);
+  }
+  bool add_subject_key(const SubjectKey& key) override {
+    check(key.tenant);
+    return inner_->add_subject_key(key);
+  }
+  std::optional<SubjectKey> find_subject_key(const std::string& tenant, const std::string& subject) override {
+    check(tenant);
+    return inner_->find_subject_key(tenant, subject);
+  }
+  std::vector<SubjectKey> find_subject_keys(const std::string& tenant, std::span<const Uuid> key_ids) override {
+    check(tenant);
+    return inner_->find_subject_keys(tenant, key_ids);
+  }
+  std::vector<SubjectKey> list_subject_keys(const std::string& tenant, const std::optional<Uuid>& after,
+                                            std::size_t limit) override {
+    check(tenant);
+    return inner_->list_subject_keys(tenant, after, limit);
+  }
+  bool rewrap_subject_key(const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
+                          const WrappedKey& to) override {
+    check(tenant);
+    return inner_->rewrap_subject_key(tenant, key_id, from, to);
+  }
+  bool destroy_subject_key(const std::string& tenant, const Uuid& key_id) override {
+    check(tenant);
+    return inner_->destroy_subject_key(tenant, key_id);
+  }
+  bool forget_subject(const std::string& tenant, const Uuid& key_id) override {
+    check(tenant);
+    return inner_->forget_subject(tenant, key_id);
+  }
+  bool add_seal(const LogSeal&, std::span<const EventHash>) override { refuse("seals"); }
+  std::optional<LogSeal> last_seal() override { refuse("seals"); }
+  std::vector<LogSeal> list_seals(std::int64_t, std::size_t) override { refuse("seals"); }
+  std::vector<EventHash> read_hashes(Position, Position, std::size_t) override { refuse("seals"); }
+  std::optional<EventHash> find_hash(const StreamKey&, Version) override { refuse("seals"); }
+
  private:
   class Transaction final : public ReadModelTransaction {
    public:

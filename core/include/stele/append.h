@@ -120,6 +120,7 @@ struct STELE_API AppendResult {
   std::optional<VersionConflict>
       conflict;        ///< conflict: the first stream, in the request's order, that is not as expected.
   std::string detail;  ///< The other three: which key or id, in words.
+  std::vector<std::string> warnings{};  ///< What schemas in mode warn refused, in words; see governance.h.
 
   bool ok() const noexcept { return status == AppendStatus::appended || status == AppendStatus::replayed; }
   bool replayed() const noexcept { return status == AppendStatus::replayed; }

@@ -40,6 +40,7 @@ enum class ErrorCode : std::uint8_t {
   key_unavailable = 25,       ///< A key is not among those that a provider has, or the provider does not answer.
   wrong_key = 26,             ///< Something was encrypted with another key than the one that was given.
   tampered = 27,              ///< Something encrypted or signed was changed, cut, or moved to another place.
+  schema_violation = 28,      ///< A payload is not as the schema of its type and version says. Fix the event.
 };
 
 /// The code's name as it appears in messages, JSON output and documentation, for example "invalid_argument".

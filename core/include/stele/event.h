@@ -40,10 +40,18 @@ struct EventFields {
   Attributes attributes;
 };
 
+/// What of an event is about a person, and is to be unreadable once that person is forgotten. See encryption.h.
+struct PersonalData {
+  std::string subject;              ///< Whose it is: an id of yours. 1 to 255 bytes.
+  std::vector<std::string> places;  ///< JSON Pointers into `data`; none: all of it.
+  friend bool operator==(const PersonalData&, const PersonalData&) = default;
+};
+
 /// An event to append. Aggregate: `NewEvent e; e.type = "OrderPlaced"; e.data = Json(R"({"total": 12.50})");`
 struct NewEvent : EventFields {
   std::optional<Uuid> event_id;  ///< Made by append (version 7) unless given. Give it to make retries safe (G6).
   std::optional<Timestamp> occurred_at;  ///< The caller's clock at append unless given.
+  std::optional<PersonalData> personal;  ///< Encrypted under its subject's key; needs OpenOptions::keys.
 };
 
 /// An event of the log. No field ever changes.

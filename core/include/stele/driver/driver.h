@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "stele/append.h"
+#include "stele/driver/governance.h"
 #include "stele/driver/read_side.h"
 #include "stele/error.h"
 #include "stele/read.h"
@@ -107,6 +108,7 @@ struct StreamPageRequest {
   std::optional<Timestamp> as_of;
   std::optional<Timestamp> valid_at;
   PageLimits limits;
+  bool as_stored = false;  ///< For decorators: nothing is decrypted. Backends need not look.
 };
 
 struct LogPageRequest {
@@ -116,6 +118,7 @@ struct LogPageRequest {
   std::optional<Timestamp> as_of;
   const LogFilter* filter;
   PageLimits limits;
+  bool as_stored = false;  ///< As in StreamPageRequest.
 };
 
 /// A backend's connections, for monitoring; all 0 where there is no server.
@@ -152,7 +155,7 @@ struct RoleNames {
 /// when the database is held by others until the deadline of the URL, io, disk_full, corrupt, cannot_connect or
 /// internal. A driver never reports not_applied unless that is certain. A const reference handed in is not kept after
 /// the call.
-class STELE_API Driver : public ReadSide {
+class STELE_API Driver : public ReadSide, public Governance {
  public:
   ~Driver() override;
 

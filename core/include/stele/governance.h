@@ -1,0 +1,56 @@
+// What a store knows of its event types and data subjects, shared by all who use its database.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "stele/event.h"
+#include "stele/key_provider.h"
+#include "stele/redaction.h"
+#include "stele/upcaster.h"
+
+namespace stele {
+
+/// A JSON Schema that the payload of a type and version has to match. Never changes.
+struct EventSchema {
+  std::string tenant{default_tenant};
+  EventForm form;
+  std::string text;       ///< As it was given, byte for byte.
+  Timestamp recorded_at;  ///< The database's clock; ignored when it is added.
+};
+
+/// What an append does with a payload that its schema refuses.
+enum class SchemaMode : std::uint8_t {
+  off,      ///< Does not look.
+  warn,     ///< Appends it, and says so in AppendResult::warnings.
+  enforce,  ///< Throws schema_violation.
+};
+
+STELE_API std::string_view to_string(SchemaMode mode) noexcept;
+STELE_API std::optional<SchemaMode> parse_schema_mode(std::string_view name) noexcept;
+
+/// What holds for an event type of a tenant, whatever the version. A type without rules has these defaults.
+struct EventTypeRules {
+  std::string tenant{default_tenant};
+  std::string event_type;
+  SchemaMode schema_mode = SchemaMode::enforce;  ///< Of types that have a schema; others are never looked at.
+  std::vector<std::string> masked;               ///< JSON Pointers, see RedactionRules::data.
+  bool mask_contexts = true;                     ///< See RedactionRules::contexts.
+  std::optional<std::int32_t> keep_days;         ///< How long events have to be kept at least, from recorded_at on.
+  friend bool operator==(const EventTypeRules&, const EventTypeRules&) = default;
+};
+
+/// The key of a data subject, as the database has it.
+struct SubjectKey {
+  std::string tenant{default_tenant};
+  Uuid key_id;
+  std::string subject;                    ///< Whose it is; empty once forgotten.
+  std::optional<WrappedKey> wrapped;      ///< Empty once destroyed.
+  Timestamp created_at;                   ///< The database's clock.
+  std::optional<Timestamp> destroyed_at;  ///< The same.
+};
+
+}  // namespace stele
