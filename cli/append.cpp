@@ -13,7 +13,8 @@ struct AppendArguments {
   std::optional<std::string> expect, event_id, event_version, occurred_at, valid_from, valid_to, actor, source, channel,
       idempotency_key, causation, correlation, redaction, metadata, policy_context, model_context, display;
   std::optional<std::string> request, command_type, command_id, command_data;
-  std::vector<std::string> attributes, checks;
+  std::optional<std::string> subject;
+  std::vector<std::string> attributes, checks, encrypt;
   bool contains_secrets = false;
 };
 
@@ -41,6 +42,7 @@ NewEvent event_of(const AppendArguments& a) {
   if (a.policy_context) event.policy_context = parse_json("--policy-context", *a.policy_context);
   if (a.model_context) event.model_context = parse_json("--model-context", *a.model_context);
   if (a.display) event.display = parse_json("--display", *a.display);
+  if (a.subject) event.personal = PersonalData{*a.subject, a.encrypt};
   for (const std::string& attribute : a.attributes) {
     auto [name, value] = parse_pair("--attribute", attribute, '=');
     if (!event.attributes.emplace(name, std::move(value)).second) {
@@ -95,6 +97,7 @@ int append(const Context& context, const AppendArguments& arguments) {
   const AppendResult result = store.append(request);
   if (context.json) out().write_line(to_json_line(result));
   result.or_throw();
+  for (const std::string& warning : result.warnings) message("warning: " + printable(warning));
   if (context.json) return exit_ok;
   const StreamOutcome& outcome = result.streams.front();
   out().write_line(std::string(to_string(result.status)) + " " + printable(outcome.stream.to_string()) + " version " +
@@ -143,6 +146,10 @@ void add_append(CLI::App& app, Context& context) {
   add_value(*command, "--model-context", a.model_context, "A JSON object, @file or -", "JSON");
   add_value(*command, "--display", a.display, "A JSON object, @file or -", "JSON");
   add_value(*command, "--redaction", a.redaction, "none, partial or full", "LEVEL");
+  CLI::Option* subject = add_value(*command, "--subject", a.subject,
+                                   "Whose data it is: the payload is encrypted under this subject's key", "SUBJECT");
+  add_values(*command, "--encrypt", a.encrypt, "Only this place in it, as JSON Pointer; may be repeated", "POINTER")
+      ->needs(subject);
   command->add_flag("--contains-secrets", a.contains_secrets, "The payload holds secrets");
   add_tenant(*command, context, a.tenant);
   command->callback(

@@ -111,6 +111,10 @@ std::pair<std::string, std::string> parse_pair(const std::string& option, const 
   return {text.substr(0, at), text.substr(at + 1)};
 }
 
+std::string read_file(const std::string& argument, const std::string& path) {
+  return content_of(argument, path == "-" ? path : "@" + path);
+}
+
 Json parse_json(const std::string& option, const std::string& text) {
   std::string content = content_of(option, text);
   return named(option, [&] { return Json(std::move(content)); });

@@ -38,4 +38,7 @@ std::pair<std::string, std::string> parse_pair(const std::string& option, const 
 /// JSON as it stands, or the content of a file ("@path") or of standard input ("-").
 Json parse_json(const std::string& option, const std::string& text);
 
+/// The content of a file, or of standard input ("-").
+std::string read_file(const std::string& argument, const std::string& path);
+
 }  // namespace stele::cli

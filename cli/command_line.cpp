@@ -3,14 +3,38 @@
 #include <algorithm>
 
 #include "connection.h"
+#include "exit_codes.h"
 #include "stele/backends.h"
+#include "stele/key_provider.h"
 #include "stele/types.h"
 #include "stele/url.h"
 
 namespace stele::cli {
 
+namespace {
+
+OpenOptions options_of(const Context& context) {
+  OpenOptions options;
+  if (context.clearance) {
+    const std::optional<Clearance> clearance = parse_clearance(*context.clearance);
+    if (!clearance) {
+      throw UsageError("--clearance: \"" + *context.clearance + "\" is none of none, partial, full, secrets");
+    }
+    options.clearance = *clearance;
+  }
+  return options;
+}
+
+}  // namespace
+
 EventStore Context::open_store() const {
-  return stele::open(connection_url(url_flag));
+  OpenOptions options = options_of(*this);
+  if (const std::string keys = key_provider(keys_flag); !keys.empty()) options.keys = open_key_provider(keys);
+  return stele::open(connection_url(url_flag), options);
+}
+
+EventStore Context::open_store_as_stored() const {
+  return stele::open(connection_url(url_flag), options_of(*this));
 }
 
 CLI::Option* add_value(CLI::App& command, const std::string& name, std::optional<std::string>& value,

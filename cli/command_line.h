@@ -17,10 +17,14 @@ struct Context {
   std::string url_flag;
   bool json = false;
   bool quiet = false;
+  std::string keys_flag;
+  std::optional<std::string> clearance;
   std::function<int()> action;  ///< The chosen command; returns the exit code.
 
   /// Opens the database that the user means, which has to exist and be up to date.
   EventStore open_store() const;
+  /// Without keys: what is encrypted stays so.
+  EventStore open_store_as_stored() const;
 
   struct TenantOption {
     const CLI::Option* option;
@@ -56,6 +60,10 @@ void add_command(CLI::App& app, Context& context);
 void add_import(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
 void add_stats(CLI::App& app, Context& context);
+void add_schema(CLI::App& app, Context& context);
+void add_rules(CLI::App& app, Context& context);
+void add_keys(CLI::App& app, Context& context);
+void add_seal(CLI::App& app, Context& context);
 void add_snapshot(CLI::App& app, Context& context);
 void add_projection(CLI::App& app, Context& context);
 void add_relay(CLI::App& app, Context& context);

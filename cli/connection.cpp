@@ -68,4 +68,8 @@ std::string connection_url(const std::string& flag) {
                    (path.empty() ? std::string("~/.config/stele/config") : path));
 }
 
+std::string key_provider(const std::string& flag) {
+  return flag.empty() ? environment("STELE_KEYS") : flag;
+}
+
 }  // namespace stele::cli

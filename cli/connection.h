@@ -19,4 +19,7 @@ std::string connection_url(const std::string& flag);
 /// $XDG_CONFIG_HOME/stele/config, or ~/.config/stele/config; empty when neither directory is known.
 std::string config_path();
 
+/// The description of the key provider: the flag's, else the environment variable STELE_KEYS'; empty: none.
+std::string key_provider(const std::string& flag);
+
 }  // namespace stele::cli

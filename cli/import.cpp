@@ -24,6 +24,7 @@ struct ImportArguments {
   std::string file;
   std::optional<std::string> batch, rejects, request_source;
   bool dry_run = false;
+  bool as_stored = false;
 };
 
 /// The file that takes the lines that could not be imported, as they are.
@@ -86,11 +87,14 @@ class Import {
         reader_(arguments.file),
         batch_events_(static_cast<std::size_t>(
             arguments.batch ? parse_integer("--batch", *arguments.batch, 1, 1'000'000) : 1'000)),
+        as_stored_(arguments.as_stored),
         progress_("import", "events", context.quiet) {
     if (arguments.rejects && reader_.same_file_as(*arguments.rejects)) {
       throw UsageError("--rejects: is the file that is imported");
     }
-    if (!arguments.dry_run) store_.emplace(context.open_store());
+    if (!arguments.dry_run) {
+      store_.emplace(arguments.as_stored ? context.open_store_as_stored() : context.open_store());
+    }
     if (arguments.rejects) rejects_.emplace(*arguments.rejects);
   }
 
@@ -98,7 +102,7 @@ class Import {
     std::optional<std::int64_t> stopped_at;
     try {
       LineGrouper grouper([this](LineGroup&& group) { take(std::move(group)); }, rejects_.has_value(),
-                          std::move(request_source));
+                          std::move(request_source), as_stored_);
       read_lines(grouper);
       grouper.finish();
       flush();
@@ -239,6 +243,7 @@ class Import {
   const Context& context_;
   LineReader reader_;
   std::size_t batch_events_;
+  bool as_stored_;
   Progress progress_;
   std::optional<EventStore> store_;  ///< None: only check the lines.
   std::optional<RejectsFile> rejects_;
@@ -271,6 +276,8 @@ batch at once, so that later requests of that batch are imported all the same.)"
   add_value(*command, "--rejects", arguments->rejects, "Collect bad lines in this file, and go on", "FILE");
   add_value(*command, "--request-source", arguments->request_source,
             "For lines with neither request_id nor event_id; see below", "NAME");
+  command->add_flag("--as-stored", arguments->as_stored,
+                    "Take what another store has encrypted as it is; only its keys open it");
   command->add_flag("--dry-run", arguments->dry_run, "Check the lines and write nothing; needs no database");
   command->callback([&context, arguments] {
     context.action = [&context, arguments] { return Import(context, *arguments).run(arguments->request_source); };

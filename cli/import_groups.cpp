@@ -73,6 +73,7 @@ void LineGrouper::add(std::int64_t number, std::string_view text) {
   std::optional<ImportedEvent> event;
   try {
     event = parse_event_line(text);
+    event->event.as_stored = as_stored_;
     if (!event->request_id && !event->event.event_id) {
       if (!request_source_) {
         throw Error(ErrorCode::invalid_argument,

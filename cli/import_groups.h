@@ -38,9 +38,12 @@ class LineGrouper {
   using Sink = std::function<void(LineGroup&&)>;
 
   /// `keep_text`: groups carry their lines' text. `request_source`: lines with neither a request_id nor an event_id
-  /// become requests of this source, numbered as the lines are.
-  LineGrouper(Sink sink, bool keep_text, std::optional<std::string> request_source)
-      : sink_(std::move(sink)), keep_text_(keep_text), request_source_(std::move(request_source)) {}
+  /// become requests of this source, numbered as the lines are. `as_stored`: see NewEvent::as_stored.
+  LineGrouper(Sink sink, bool keep_text, std::optional<std::string> request_source, bool as_stored = false)
+      : sink_(std::move(sink)),
+        keep_text_(keep_text),
+        request_source_(std::move(request_source)),
+        as_stored_(as_stored) {}
 
   /// A line that is not blank. Gives the sink what is complete by then.
   void add(std::int64_t number, std::string_view text);
@@ -56,6 +59,7 @@ class LineGrouper {
   Sink sink_;
   bool keep_text_;
   std::optional<std::string> request_source_;
+  bool as_stored_;
   std::optional<LineGroup> group_;
   bool oversized_ = false;              // The group in progress was refused already, and so is what still comes of it.
   std::vector<ImportLine> unreadable_;  // Lines behind the group in progress that may belong to it.

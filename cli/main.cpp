@@ -112,6 +112,11 @@ int main(int argc, char** argv) {
   app.add_flag("--json", context.json, "Print JSON, one object a line");
   app.add_flag("-q,--quiet", context.quiet, "No progress bar and no summary on standard error");
 
+  app.add_option("--keys", context.keys_flag,
+                 "Where the master keys are: file:PATH, env:VARIABLE or command:PROGRAM; else STELE_KEYS")
+      ->type_name("KEYS");
+  add_value(app, "--clearance", context.clearance, "Show no more than this: none, partial, full or secrets", "LEVEL");
+
   add_migrate(app, context);
   add_append(app, context);
   add_read(app, context);
@@ -122,6 +127,10 @@ int main(int argc, char** argv) {
   add_import(app, context);
   add_export(app, context);
   add_stats(app, context);
+  add_schema(app, context);
+  add_rules(app, context);
+  add_keys(app, context);
+  add_seal(app, context);
   add_snapshot(app, context);
   add_projection(app, context);
   add_relay(app, context);

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "append_signal.h"
+#include "governed_driver.h"
 #include "inline_projection.h"
 #include "page_source.h"
 #include "prepare.h"
@@ -18,7 +19,9 @@
 namespace stele {
 
 struct EventStore::State {
-  std::unique_ptr<driver::Driver> driver;
+  std::unique_ptr<detail::GovernedDriver> driver;
+  std::shared_ptr<KeyProvider> keys;
+  Clearance clearance = Clearance::secrets;
   std::atomic<bool> closed{false};
   std::shared_ptr<const Upcasters> upcasters;
   detail::InlineProjections inline_projections;
@@ -68,7 +71,9 @@ class StreamPages final : public detail::PageSource {
   void fetch(driver::PageLimits limits, driver::EventPage& page) override {
     driver::Driver& driver = driver_();
     if (to_ < from_) return;
-    driver.read_stream({&stream_, options_.direction, from_, to_, options_.as_of, options_.valid_at, limits}, page);
+    driver.read_stream({&stream_, options_.direction, from_, to_, options_.as_of, options_.valid_at, limits,
+                        options_.as_stored},
+                       page);
   }
 
   bool advance(const driver::EventPage& page) override {
@@ -104,7 +109,9 @@ class LogPages final : public detail::PageSource {
   void fetch(driver::PageLimits limits, driver::EventPage& page) override {
     driver::Driver& driver = driver_();
     if (before_.value() - 1 <= after_.value()) return;
-    driver.read_log({options_.direction, after_, before_, options_.as_of, &options_.filter, limits}, page);
+    driver.read_log({options_.direction, after_, before_, options_.as_of, &options_.filter, limits,
+                     options_.as_stored},
+                    page);
   }
 
   bool advance(const driver::EventPage& page) override {
@@ -131,6 +138,17 @@ void check_schema(driver::Driver& driver, bool migrate) {
   migrator.require_current();
 }
 
+/// The lower of what the URL and the options say. Taken out of the URL, for backends do not know it.
+Clearance clearance_of(Url& url, const OpenOptions& options) {
+  Clearance clearance = options.clearance;
+  if (const std::optional<std::string> name =
+          url.choice_param("clearance", {"none", "partial", "full", "secrets"})) {
+    clearance = std::min(clearance, *parse_clearance(*name));
+  }
+  std::erase_if(url.params, [](const auto& param) { return param.first == "clearance"; });
+  return clearance;
+}
+
 /// Whose alone the store is to be. Taken out of the URL, for backends do not know it.
 std::optional<std::string> tenant_of(Url& url, const OpenOptions& options) {
   std::optional<std::string> tenant = url.param("tenant");
@@ -148,15 +166,21 @@ std::optional<std::string> tenant_of(Url& url, const OpenOptions& options) {
 EventStore EventStore::open(const Registry& registry, std::string_view url, const OpenOptions& options) {
   Url parsed = Url::parse(url);
   const std::optional<std::string> tenant = tenant_of(parsed, options);
+  OpenOptions governed = options;
+  governed.clearance = clearance_of(parsed, options);
   std::unique_ptr<driver::Driver> driver =
       registry.open(parsed, DriverOptions{.create = options.migrate, .tenant = tenant});
   check_schema(*driver, options.migrate);
   if (tenant) driver = driver::for_tenant(std::move(driver), *tenant);
-  return EventStore(std::move(driver));
+  return EventStore(std::move(driver), governed);
 }
 
-EventStore::EventStore(std::unique_ptr<driver::Driver> driver) : state_(std::make_unique<State>()) {
-  state_->driver = std::move(driver);
+EventStore::EventStore(std::unique_ptr<driver::Driver> driver, const OpenOptions& options)
+    : state_(std::make_unique<State>()) {
+  state_->driver = std::make_unique<detail::GovernedDriver>(
+      std::move(driver), detail::GovernedDriverOptions{options.clearance, options.keys});
+  state_->keys = options.keys;
+  state_->clearance = options.clearance;
 }
 
 EventStore::EventStore(EventStore&&) noexcept = default;
@@ -390,6 +414,14 @@ const std::shared_ptr<const Upcasters>& EventStore::upcasters() const noexcept {
 
 void EventStore::use_inline_projection(std::shared_ptr<Projection> projection) {
   state_->inline_projections.add(*this, std::move(projection));
+}
+
+Clearance EventStore::clearance() const noexcept {
+  return state_->clearance;
+}
+
+const std::shared_ptr<KeyProvider>& EventStore::keys() const noexcept {
+  return state_->keys;
 }
 
 VerifyReport EventStore::verify(const VerifyOptions& options) {

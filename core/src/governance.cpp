@@ -1,5 +1,14 @@
 #include "stele/governance.h"
 
+#include <algorithm>
+#include <set>
+
+#include "governed_driver.h"
+#include "prepare.h"
+#include "stele/event_store.h"
+#include "stele/limits.h"
+#include "stele/schema.h"
+
 namespace stele {
 
 std::string_view to_string(SchemaMode mode) noexcept {
@@ -16,6 +25,152 @@ std::optional<SchemaMode> parse_schema_mode(std::string_view name) noexcept {
     if (name == to_string(mode)) return mode;
   }
   return std::nullopt;
+}
+
+// --- Event types
+
+bool EventStore::add_schema(const EventSchema& schema) {
+  detail::check_tenant(schema.tenant);
+  detail::check_event_form(schema.form);
+  SchemaValidator::compile(schema.text);
+  if (driver().add_schema(schema)) return true;
+  for (const EventSchema& there : list_schemas(schema.tenant)) {
+    if (there.form == schema.form && there.text == schema.text) return false;
+  }
+  throw Error(ErrorCode::invalid_argument,
+              "schema: " + schema.form.type + " version " + std::to_string(schema.form.event_version) +
+                  " has another one already, and a schema never changes: add the next version");
+}
+
+std::vector<EventSchema> EventStore::list_schemas(const std::string& tenant) {
+  detail::check_tenant(tenant);
+  return driver().list_event_types(tenant).schemas;
+}
+
+bool EventStore::remove_schema(const std::string& tenant, const EventForm& form) {
+  detail::check_tenant(tenant);
+  detail::check_event_form(form);
+  return driver().remove_schema(tenant, form);
+}
+
+void EventStore::set_type_rules(const EventTypeRules& rules) {
+  detail::check_tenant(rules.tenant);
+  detail::check_event_form({rules.event_type, 1});
+  if (rules.schema_mode > SchemaMode::enforce) {
+    throw Error(ErrorCode::invalid_argument, "schema_mode: is not one of the listed values");
+  }
+  if (rules.keep_days && *rules.keep_days < 0) {
+    throw Error(ErrorCode::invalid_argument, "keep_days: must not be negative");
+  }
+  try {
+    const JsonPointers places(rules.masked);
+  } catch (const Error& error) {
+    throw Error(error.code(), "masked: " + error.message());
+  }
+  driver().set_type_rules(rules);
+}
+
+EventTypeRules EventStore::type_rules(const std::string& tenant, const std::string& event_type) {
+  for (EventTypeRules& rules : list_type_rules(tenant)) {
+    if (rules.event_type == event_type) return std::move(rules);
+  }
+  EventTypeRules rules;
+  rules.tenant = tenant;
+  rules.event_type = event_type;
+  return rules;
+}
+
+std::vector<EventTypeRules> EventStore::list_type_rules(const std::string& tenant) {
+  detail::check_tenant(tenant);
+  return driver().list_event_types(tenant).rules;
+}
+
+// --- Data subjects
+
+namespace {
+
+void check_subject(const std::string& subject) {
+  if (subject.empty() || subject.size() > limits::subject_bytes) {
+    throw Error(ErrorCode::invalid_argument,
+                "subject: must have 1 to " + std::to_string(limits::subject_bytes) + " bytes");
+  }
+}
+
+/// Tells who follows the log. Once for each key, however often it is tried.
+void tell(EventStore& store, const std::string& tenant, const ForgetResult& result) {
+  AppendRequest request;
+  NewEvent event;
+  event.type = subject_forgotten_type;
+  event.actor = Actor{ActorType::system, "stele"};
+  event.data = Json::trusted(R"({"events":)" + std::to_string(result.events) + R"(,"key_id":")" +
+                             result.key_id.to_string() + R"(","streams":)" + std::to_string(result.streams) + "}");
+  request.streams.push_back({StreamKey(tenant, std::string(subject_stream_type), result.key_id.to_string()),
+                             ExpectedVersion::no_stream(),
+                             {std::move(event)}});
+  const AppendResult told = store.append(request);
+  if (told.status != AppendStatus::conflict) told.or_throw();
+}
+
+}  // namespace
+
+ForgetResult EventStore::forget(const std::string& tenant, const std::string& subject) {
+  detail::check_tenant(tenant);
+  check_subject(subject);
+  ForgetResult result;
+  const std::optional<SubjectKey> key = driver().find_subject_key(tenant, subject);
+  if (!key) return result;
+  result.found = true;
+  result.key_id = key->key_id;
+  // First of all; what follows only cleans up, and is done again by who repeats the call.
+  driver().destroy_subject_key(tenant, key->key_id);
+
+  LogReadOptions of_key;
+  of_key.filter.tenant = tenant;
+  of_key.filter.attributes = {{std::string(detail::key_attribute), key->key_id.to_string()}};
+  of_key.as_stored = true;
+  std::set<StreamKey> streams;
+  for (const RecordedEvent& event : read_log(of_key)) {
+    ++result.events;
+    streams.insert(event.stream);
+  }
+  result.streams = static_cast<std::int64_t>(streams.size());
+  for (const StreamKey& stream : streams) {
+    SnapshotDeletion of_stream;
+    of_stream.tenant = tenant;
+    of_stream.stream_type = stream.type;
+    of_stream.stream_id = stream.id;
+    of_stream.keep = 0;
+    result.snapshots += delete_snapshots(of_stream);
+  }
+  tell(*this, tenant, result);
+  driver().forget_subject(tenant, key->key_id);
+  return result;
+}
+
+std::int64_t EventStore::rewrap_keys(const std::string& tenant) {
+  detail::check_tenant(tenant);
+  if (keys() == nullptr) throw Error(ErrorCode::unsupported, "keys: the store was opened without a key provider");
+  constexpr std::size_t page = 1'000;
+  std::int64_t rewrapped = 0;
+  std::optional<Uuid> after;
+  for (;;) {
+    const std::vector<SubjectKey> some = driver().list_subject_keys(tenant, after, page);
+    for (const SubjectKey& key : some) {
+      after = key.key_id;
+      if (!key.wrapped) continue;
+      const std::optional<WrappedKey> anew = rewrap(*keys(), *key.wrapped, {tenant, key.subject, key.key_id});
+      // Another who does the same, or who forgets the subject, was faster otherwise.
+      if (anew && driver().rewrap_subject_key(tenant, key.key_id, *key.wrapped, *anew)) ++rewrapped;
+    }
+    if (some.size() < page) return rewrapped;
+  }
+}
+
+std::vector<SubjectKey> EventStore::list_subject_keys(const std::string& tenant, const std::optional<Uuid>& after,
+                                                      std::size_t limit) {
+  detail::check_tenant(tenant);
+  detail::check_page_size(limit);
+  return driver().list_subject_keys(tenant, after, limit);
 }
 
 }  // namespace stele

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "governed_driver.h"
 #include "sha256.h"
+#include "stele/json_pointers.h"
 #include "stele/limits.h"
 #include "utf8.h"
 
@@ -51,6 +53,15 @@ std::size_t check_context(std::string_view field, const std::optional<Json>& jso
   return json->text().size();
 }
 
+void check_personal(const PersonalData& personal) {
+  check_name("personal: subject", personal.subject, limits::subject_bytes);
+  try {
+    const JsonPointers places(personal.places);
+  } catch (const Error& error) {
+    refuse("personal", error.message());
+  }
+}
+
 std::size_t check_event(const NewEvent& event) {
   check_name("event_type", event.type, limits::event_type_bytes);
   if (event.event_version < 1) refuse("event_version", "must be at least 1");
@@ -65,12 +76,21 @@ std::size_t check_event(const NewEvent& event) {
   if (event.channel) check_listed("channel", *event.channel, Channel::system);
   if (event.idempotency_key) check_name("idempotency_key", *event.idempotency_key, limits::idempotency_key_bytes);
   check_listed("redaction_level", event.redaction_level, RedactionLevel::full);
-  if (event.attributes.size() > limits::attributes_per_event) {
-    throw Error(ErrorCode::too_large, "attributes: " + std::to_string(event.attributes.size()) + ", the limit is " +
+  // One more says whose key it is encrypted under.
+  const std::size_t attributes = event.attributes.size() + (event.personal ? 1 : 0);
+  if (attributes > limits::attributes_per_event) {
+    throw Error(ErrorCode::too_large, "attributes: " + std::to_string(attributes) + ", the limit is " +
                                           std::to_string(limits::attributes_per_event));
+  }
+  if (event.personal) {
+    if (event.as_stored) refuse("personal", "an event that comes as it was stored elsewhere is not encrypted again");
+    check_personal(*event.personal);
   }
   for (const auto& [name, value] : event.attributes) {
     check_name("attributes: name", name, limits::attribute_name_bytes);
+    if (!event.as_stored && name.starts_with(own_attributes)) {
+      refuse("attributes: name", name + " is the store's own; an event of another store says as_stored");
+    }
     check_name("attributes: value of " + name, value, limits::attribute_value_bytes);
   }
   check_size("data", event.data.text().size(), limits::data_bytes);
@@ -92,6 +112,7 @@ void check_command(const Command& command) {
   check_actor(command.actor);
   if (command.channel) check_listed("channel", *command.channel, Channel::system);
   if (command.stream) check_stream_key(*command.stream);
+  if (command.personal) check_personal(*command.personal);
   if (command.data) check_size("command data", command.data->text().size(), limits::data_bytes);
 }
 
@@ -136,50 +157,6 @@ class FingerprintText {
   std::string text_;
 };
 
-driver::Fingerprint fingerprint_of(const AppendRequest& request) {
-  const Command& command = *request.command;
-  FingerprintText text;
-  text.add(std::string_view("stele-1"));  // So that a later rule cannot be mistaken for this one.
-  text.add(command.type);
-  text.add(command.command_id);
-  text.add(command.stream);
-  text.add(command.actor);
-  text.add(command.channel);
-  text.add(command.data);
-  for (const StreamAppend& stream : request.streams) {
-    if (stream.events.empty()) continue;  // It only checks; see stele::Command.
-    text.add(stream.stream);
-    text.add(static_cast<std::int64_t>(stream.events.size()));
-    for (const NewEvent& event : stream.events) {
-      text.add(event.type);
-      text.add(event.event_version);
-      text.add(event.event_id);
-      text.add(event.occurred_at);
-      text.add(event.valid_from);
-      text.add(event.valid_to);
-      text.add(event.actor);
-      text.add(event.source);
-      text.add(event.channel);
-      text.add(event.idempotency_key);
-      text.add(event.causation_id);
-      text.add(event.correlation_id);
-      text.add(to_string(event.redaction_level));
-      text.add(std::int64_t{event.contains_secrets});
-      text.add(event.data);
-      text.add(event.metadata);
-      text.add(event.policy_context);
-      text.add(event.model_context);
-      text.add(event.display);
-      text.add(static_cast<std::int64_t>(event.attributes.size()));
-      for (const auto& [name, value] : event.attributes) {
-        text.add(name);
-        text.add(value);
-      }
-    }
-  }
-  return sha256(text.text());
-}
-
 }  // namespace
 
 void check_tenant(std::string_view tenant) {
@@ -196,6 +173,11 @@ void check_command_key(const CommandKey& key) {
   check_name("tenant_id", key.tenant, limits::tenant_id_bytes);
   check_name("source", key.source, limits::source_bytes);
   check_name("request_id", key.request_id, limits::request_id_bytes);
+}
+
+void check_event_form(const EventForm& form) {
+  check_name("event_type", form.type, limits::event_type_bytes);
+  if (form.event_version < 1) refuse("event_version", "must be at least 1");
 }
 
 void check_append(const AppendRequest& request) {
@@ -345,6 +327,52 @@ const StreamKey* first_appended_to(const AppendRequest& request) {
 
 }  // namespace
 
+driver::Fingerprint fingerprint_of(const driver::PreparedAppend& append, const FingerprintForms& forms) {
+  const Command& command = *append.command->command;
+  FingerprintText text;
+  text.add(std::string_view("stele-1"));  // So that a later rule cannot be mistaken for this one.
+  text.add(command.type);
+  text.add(command.command_id);
+  text.add(command.stream);
+  text.add(command.actor);
+  text.add(command.channel);
+  text.add(forms.command_data ? forms.command_data : command.data);
+  for (const driver::PreparedStream& stream : append.streams) {
+    if (stream.events.empty()) continue;  // It only checks; see stele::Command.
+    text.add(*stream.key);
+    text.add(static_cast<std::int64_t>(stream.events.size()));
+    for (const driver::PreparedEvent& prepared : stream.events) {
+      const NewEvent& event = *prepared.event;
+      const auto form = forms.data.find(&event);
+      text.add(event.type);
+      text.add(event.event_version);
+      text.add(event.event_id);
+      text.add(event.occurred_at);
+      text.add(event.valid_from);
+      text.add(event.valid_to);
+      text.add(event.actor);
+      text.add(event.source);
+      text.add(event.channel);
+      text.add(event.idempotency_key);
+      text.add(event.causation_id);
+      text.add(event.correlation_id);
+      text.add(to_string(event.redaction_level));
+      text.add(std::int64_t{event.contains_secrets});
+      text.add(form != forms.data.end() ? form->second : event.data);
+      text.add(event.metadata);
+      text.add(event.policy_context);
+      text.add(event.model_context);
+      text.add(event.display);
+      text.add(static_cast<std::int64_t>(event.attributes.size()));
+      for (const auto& [name, value] : event.attributes) {
+        text.add(name);
+        text.add(value);
+      }
+    }
+  }
+  return sha256(text.text());
+}
+
 driver::PreparedAppend prepare_append(const AppendRequest& request) {
   driver::PreparedAppend prepared;
   prepared.tenant = tenant_of(request);
@@ -356,7 +384,7 @@ driver::PreparedAppend prepare_append(const AppendRequest& request) {
                                                .command_id = command.command_id ? *command.command_id : Uuid::v7(),
                                                .command_id_given = command.command_id.has_value(),
                                                .stream = stream,
-                                               .fingerprint = fingerprint_of(request)};
+                                               .fingerprint = {}};
   }
   prepared.streams.reserve(request.streams.size());
   const Timestamp now = Timestamp::now();
@@ -379,6 +407,7 @@ driver::PreparedAppend prepare_append(const AppendRequest& request) {
       if (under_command && !e.causation_id) e.causation_id = prepared.command->command_id;
     }
   }
+  if (prepared.command) prepared.command->fingerprint = fingerprint_of(prepared);
   return prepared;
 }
 

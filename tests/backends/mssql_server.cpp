@@ -127,7 +127,7 @@ std::string MssqlConnection::perform(const std::string& sql, std::vector<std::st
       std::string row;
       for (SQLSMALLINT i = 1; i <= columns; ++i) {
         if (i > 1) row += '|';
-        std::array<char, 8192> cell{};
+        std::vector<char> cell(std::size_t{1} << 18);  // At once: what is read in pieces may be cut within a character.
         SQLLEN length = 0;
         SQLGetData(statement, static_cast<SQLUSMALLINT>(i), SQL_C_CHAR, cell.data(), cell.size(), &length);
         row += length == SQL_NULL_DATA ? "NULL" : cell.data();

@@ -75,6 +75,7 @@ struct Command {
   std::optional<Actor> actor;
   std::optional<Channel> channel;
   std::optional<Json> data;
+  std::optional<PersonalData> personal{};  ///< Of `data`; as NewEvent::personal.
 };
 
 /// All or nothing (G4). Streams are distinct, and all of one tenant, which is the command's too.

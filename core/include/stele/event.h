@@ -52,6 +52,9 @@ struct NewEvent : EventFields {
   std::optional<Uuid> event_id;  ///< Made by append (version 7) unless given. Give it to make retries safe (G6).
   std::optional<Timestamp> occurred_at;  ///< The caller's clock at append unless given.
   std::optional<PersonalData> personal;  ///< Encrypted under its subject's key; needs OpenOptions::keys.
+  /// From an export or another store, as it is stored there: `data` may hold envelopes, and attributes may have names
+  /// that begin with "stele.", which are the store's own otherwise.
+  bool as_stored = false;
 };
 
 /// An event of the log. No field ever changes.

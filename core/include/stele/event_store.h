@@ -9,6 +9,7 @@
 
 #include "stele/append.h"
 #include "stele/error.h"
+#include "stele/governance.h"
 #include "stele/read.h"
 #include "stele/registry.h"
 #include "stele/snapshot.h"
@@ -27,6 +28,12 @@ struct OpenOptions {
   /// For this tenant alone (G14): what names another one throws permission_denied, and what is another's is not found,
   /// whatever is asked. As `tenant=` in the URL, and the same if both are given. Empty: all tenants.
   std::optional<std::string> tenant{};
+  /// What readers through this store may see of events that are marked as sensitive; see redaction.h. As `clearance=` in
+  /// the URL, which may lower it further.
+  Clearance clearance = Clearance::secrets;
+  /// Opens and makes the keys of data subjects; see key_provider.h. Without it nothing can be encrypted, and what is
+  /// encrypted is given as it is stored.
+  std::shared_ptr<KeyProvider> keys{};
 };
 
 /// An append-only store of events in streams, on the database that a URL names. The guarantees G1–G14 are in
@@ -42,8 +49,9 @@ class STELE_API EventStore final {
   /// schema_too_new, checksum_mismatch, or invalid_argument for a bad URL.
   static EventStore open(const Registry& registry, std::string_view url, const OpenOptions& options = {});
 
-  /// On a driver that is open and migrated. For conformance tests and for drivers that have no URL.
-  explicit EventStore(std::unique_ptr<driver::Driver> driver);
+  /// On a driver that is open and migrated. For conformance tests and for drivers that have no URL. Of the options,
+  /// clearance and keys count.
+  explicit EventStore(std::unique_ptr<driver::Driver> driver, const OpenOptions& options = {});
 
   EventStore(EventStore&&) noexcept;
   EventStore& operator=(EventStore&&) noexcept;
@@ -131,12 +139,43 @@ class STELE_API EventStore final {
   /// Returns how many were deleted.
   std::int64_t delete_snapshots(const SnapshotDeletion& which);
 
+  // --- Governance. Shared by all who use the database; known in this process at once, in others within a second.
+
+  /// From now on payloads of the type and version have to match; see SchemaMode and docs/schemas.md. True when it was
+  /// added; false when the form has this very schema already. Throws invalid_argument when it has another one (a schema
+  /// never changes: add the next version), and what SchemaValidator::compile() throws.
+  bool add_schema(const EventSchema& schema);
+  /// By type as bytes, then version.
+  std::vector<EventSchema> list_schemas(const std::string& tenant = std::string(default_tenant));
+  /// False when there is none. Throws invalid_argument when an event of this form was ever appended.
+  bool remove_schema(const std::string& tenant, const EventForm& form);
+  /// In place of the type's rules. Throws invalid_argument that names the field.
+  void set_type_rules(const EventTypeRules& rules);
+  /// The defaults for a type of which nothing was said.
+  EventTypeRules type_rules(const std::string& tenant, const std::string& event_type);
+  /// Those that were set, by type as bytes.
+  std::vector<EventTypeRules> list_type_rules(const std::string& tenant = std::string(default_tenant));
+
+  /// Destroys the subject's key: nobody can read what was encrypted under it any more, here at once and in other
+  /// processes within a second. The events stay. Snapshots of their streams are deleted, and an event
+  /// `stele.subject_forgotten` in the stream stele.subject/KEY_ID tells projections and subscriptions. Safe to repeat,
+  /// also after a failure in between. Needs no key provider.
+  ForgetResult forget(const std::string& tenant, const std::string& subject);
+  /// Wraps the keys of a tenant's subjects under the current master key; returns how many were under another. Safe to
+  /// repeat. Throws unsupported without keys.
+  std::int64_t rewrap_keys(const std::string& tenant = std::string(default_tenant));
+  /// By key id, behind `after`, at most `limit` (1 … 10,000). No key can be seen in them.
+  std::vector<SubjectKey> list_subject_keys(const std::string& tenant, const std::optional<Uuid>& after = {},
+                                            std::size_t limit = 1'000);
+
   /// Checks the invariants behind G2, G4, G5, G7–G11 over the whole store, and the database's own integrity. Reads
   /// only.
   VerifyReport verify(const VerifyOptions& options = {});
 
   /// Whose store it is, if it was opened for one tenant alone.
   std::optional<std::string> tenant() const;
+
+  Clearance clearance() const noexcept;
 
   // --- Life
 
@@ -146,6 +185,9 @@ class STELE_API EventStore final {
 
   /// The driver, for those who know which one it is.
   driver::Driver& driver();
+
+  /// Null: the store was opened without.
+  const std::shared_ptr<KeyProvider>& keys() const noexcept;
 
   /// Tells this store's subscriptions of appends. Internal.
   detail::AppendSignal& append_signal();

@@ -53,4 +53,17 @@ struct SubjectKey {
   std::optional<Timestamp> destroyed_at;  ///< The same.
 };
 
+/// What EventStore::forget() did.
+struct ForgetResult {
+  bool found = false;  ///< False: the subject has no key, so nothing of it is encrypted here (any more).
+  Uuid key_id;
+  std::int64_t events = 0;     ///< That nobody can read any more.
+  std::int64_t streams = 0;    ///< That they are in.
+  std::int64_t snapshots = 0;  ///< That were deleted.
+};
+
+/// The event by which projections are told, and its stream's type; the stream's id is the key's.
+inline constexpr std::string_view subject_stream_type = "stele.subject";
+inline constexpr std::string_view subject_forgotten_type = "stele.subject_forgotten";
+
 }  // namespace stele

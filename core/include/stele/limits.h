@@ -17,6 +17,7 @@ inline constexpr std::size_t actor_id_bytes = 255;
 inline constexpr std::size_t attribute_name_bytes = 64;
 inline constexpr std::size_t attribute_value_bytes = 255;
 inline constexpr std::size_t attributes_per_event = 32;
+inline constexpr std::size_t subject_bytes = 255;  ///< Whose data it is; see PersonalData.
 
 inline constexpr std::size_t data_bytes = 16u << 20;    ///< One event's or command's `data`.
 inline constexpr std::size_t context_bytes = 1u << 20;  ///< Each of metadata, policy_context, model_context, display.

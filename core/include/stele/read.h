@@ -24,7 +24,7 @@ struct StreamReadOptions {
   std::optional<std::uint64_t> limit{};  ///< At most so many events.
   std::optional<Timestamp> as_of{};      ///< Only what was recorded at or before this time.
   std::optional<Timestamp> valid_at{};   ///< Only what is valid at this business time; an open bound is none.
-  bool as_stored = false;                ///< Without the store's upcasters.
+  bool as_stored = false;                ///< Without the store's upcasters, and without decrypting anything.
 };
 
 /// Every condition that is set must hold; the database evaluates them.
@@ -53,7 +53,7 @@ struct LogReadOptions {
   std::optional<std::uint64_t> limit{};
   std::optional<Timestamp> as_of{};  ///< Only what was recorded at or before this time.
   LogFilter filter{};
-  bool as_stored = false;  ///< Without the store's upcasters.
+  bool as_stored = false;  ///< Without the store's upcasters, and without decrypting anything.
 };
 
 namespace detail {

@@ -1,0 +1,367 @@
+#include "governed_driver.h"
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+#include "prepare.h"
+#include "stele/limits.h"
+
+namespace stele::detail {
+
+using driver::AppendAnswer;
+using driver::PreparedAppend;
+using driver::PreparedEvent;
+using driver::PreparedStream;
+
+namespace {
+
+constexpr std::string_view withheld = R"({"$withheld":true})";
+
+/// What a command's data is bound to.
+EventIdentity identity_of(const CommandKey& key, const Uuid& command_id, const std::string& type) {
+  return {StreamKey(key.tenant, key.source, key.request_id), command_id, "command " + type, 1};
+}
+
+JsonPointers places_of(const PersonalData& personal) {
+  return JsonPointers(personal.places.empty() ? std::vector<std::string>{""} : personal.places);
+}
+
+void check_size(std::string_view field, const Json& data) {
+  if (data.text().size() <= limits::data_bytes) return;
+  throw Error(ErrorCode::too_large, std::string(field) + ": " + std::to_string(data.text().size()) +
+                                        " bytes when it is encrypted, the limit is " +
+                                        std::to_string(limits::data_bytes));
+}
+
+bool is_personal(const PreparedAppend& append) {
+  if (append.command && append.command->command->personal) return true;
+  return std::any_of(append.streams.begin(), append.streams.end(), [](const PreparedStream& stream) {
+    return std::any_of(stream.events.begin(), stream.events.end(),
+                       [](const PreparedEvent& event) { return event.event->personal.has_value(); });
+  });
+}
+
+std::string violations(const std::vector<SchemaViolation>& all) {
+  constexpr std::size_t most_named = 5;
+  std::string text;
+  for (std::size_t i = 0; i < all.size() && i < most_named; ++i) text += (i > 0 ? "; " : "") + all[i].to_string();
+  if (all.size() > most_named) text += "; and more";
+  return text;
+}
+
+/// A part that is gone says so; one that could not be read just now must not be taken for one that is gone.
+Json opened(const EventIdentity& identity, const Json& data, const KeySource& keys) {
+  DecryptedData decrypted = decrypt(identity, data, keys, Unreadable::say);
+  for (const UnreadablePart& part : decrypted.unreadable) {
+    if (part.reason != ErrorCode::key_destroyed) decrypt(identity, data, keys, Unreadable::fail);
+  }
+  return std::move(decrypted.data);
+}
+
+}  // namespace
+
+/// Appends with envelopes in the place of what is personal. Must outlive the call that they are given to.
+class GovernedDriver::Sealed {
+ public:
+  Sealed(GovernedDriver& owner, std::span<const PreparedAppend> appends) : owner_(owner), appends_(appends) {
+    if (std::none_of(appends.begin(), appends.end(), is_personal)) return;
+    copies_.assign(appends.begin(), appends.end());
+    for (PreparedAppend& append : copies_) {
+      if (is_personal(append)) seal(append);
+    }
+    appends_ = copies_;
+  }
+
+  std::span<const PreparedAppend> appends() const noexcept { return appends_; }
+
+ private:
+  std::shared_ptr<const SubjectCipher> cipher_for(const std::string& tenant, const PersonalData& personal) {
+    std::shared_ptr<const SubjectCipher>& cipher = ciphers_[{tenant, personal.subject}];
+    if (cipher == nullptr) cipher = owner_.ring_->for_writing(owner_.inner(), tenant, personal.subject);
+    return cipher;
+  }
+
+  void seal(PreparedAppend& append) {
+    if (owner_.ring_ == nullptr) {
+      throw Error(ErrorCode::invalid_argument, "personal: the store was opened without keys to encrypt it with");
+    }
+    const std::string tenant(append.tenant);
+    FingerprintForms forms;
+    if (append.command && append.command->command->personal) seal(tenant, *append.command, forms);
+    for (PreparedStream& stream : append.streams) {
+      for (PreparedEvent& event : stream.events) {
+        if (event.event->personal) seal(*stream.key, event, forms);
+      }
+    }
+    if (append.command) append.command->fingerprint = fingerprint_of(append, forms);
+    // Only now may what the fingerprint is made of go.
+    std::size_t at = 0;
+    for (PreparedStream& stream : append.streams) {
+      for (PreparedEvent& event : stream.events) {
+        if (event.event->personal) event.event = &events_[first_of_append_ + at++];
+      }
+    }
+    first_of_append_ = events_.size();
+    if (append.command && append.command->command->personal) append.command->command = &commands_.back();
+  }
+
+  void seal(const StreamKey& stream, const PreparedEvent& event, FingerprintForms& forms) {
+    const PersonalData& personal = *event.event->personal;
+    const std::shared_ptr<const SubjectCipher> cipher = cipher_for(stream.tenant, personal);
+    const JsonPointers places = places_of(personal);
+    NewEvent& sealed = events_.emplace_back(*event.event);
+    sealed.data = cipher->encrypt({stream, event.event_id, sealed.type, sealed.event_version}, sealed.data, places);
+    check_size("data", sealed.data);
+    sealed.attributes[std::string(key_attribute)] = cipher->key_id().to_string();
+    sealed.personal.reset();
+    forms.data.emplace(event.event, cipher->fingerprint_form(stream.tenant, event.event->data, places));
+  }
+
+  void seal(const std::string& tenant, const driver::PreparedCommand& command, FingerprintForms& forms) {
+    const PersonalData& personal = *command.command->personal;
+    const std::shared_ptr<const SubjectCipher> cipher = cipher_for(tenant, personal);
+    const JsonPointers places = places_of(personal);
+    Command& sealed = commands_.emplace_back(*command.command);
+    if (!sealed.data) return;
+    sealed.data =
+        cipher->encrypt(detail::identity_of(sealed.key, command.command_id, sealed.type), *sealed.data, places);
+    check_size("command data", *sealed.data);
+    sealed.personal.reset();
+    forms.command_data = cipher->fingerprint_form(tenant, *command.command->data, places);
+  }
+
+  GovernedDriver& owner_;
+  std::span<const PreparedAppend> appends_;
+  std::vector<PreparedAppend> copies_;
+  std::deque<NewEvent> events_;  // Their addresses stay.
+  std::deque<Command> commands_;
+  std::size_t first_of_append_ = 0;
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<const SubjectCipher>> ciphers_;
+};
+
+GovernedDriver::GovernedDriver(std::shared_ptr<driver::Driver> inner, GovernedDriverOptions options)
+    : ForwardingDriver(std::move(inner)),
+      clearance_(options.clearance),
+      ring_(options.keys ? std::make_unique<KeyRing>(std::move(options.keys)) : nullptr) {}
+
+// --- Writing
+
+std::vector<AppendAnswer> GovernedDriver::append(std::span<const PreparedAppend> appends) {
+  std::vector<std::vector<std::string>> warnings(appends.size());
+  for (std::size_t i = 0; i < appends.size(); ++i) {
+    try {
+      check_schemas(appends[i], warnings[i]);
+    } catch (const Error& error) {
+      if (appends.size() == 1 || error.code() != ErrorCode::schema_violation) throw;
+      throw Error(error.code(), "append " + std::to_string(i + 1) + ": " + error.message());
+    }
+  }
+  const Sealed sealed(*this, appends);
+  std::vector<AppendAnswer> answers = inner().append(sealed.appends());
+  for (std::size_t i = 0; i < answers.size(); ++i) answers[i].result.warnings = std::move(warnings[i]);
+  return answers;
+}
+
+AppendAnswer GovernedDriver::append_with_hook(const PreparedAppend& append, const driver::AppendHook& hook) {
+  std::vector<std::string> warnings;
+  check_schemas(append, warnings);
+  const Sealed sealed(*this, {&append, 1});
+  if (!hook) return inner().append_with_hook(sealed.appends().front(), hook);
+  AppendAnswer answer = inner().append_with_hook(
+      sealed.appends().front(), [&](driver::ReadModelTransaction& transaction, std::span<const RecordedEvent> stored) {
+        if (ring_ == nullptr && sees_all()) {
+          hook(transaction, stored);
+          return;
+        }
+        // With the keys that are known: the database is busy with this very transaction.
+        std::vector<RecordedEvent> events(stored.begin(), stored.end());
+        for (RecordedEvent& event : events) {
+          if (ring_ != nullptr) decrypt_known(event);
+          withhold(event);
+        }
+        hook(transaction, events);
+      });
+  answer.result.warnings = std::move(warnings);
+  return answer;
+}
+
+void GovernedDriver::check_schemas(const PreparedAppend& append, std::vector<std::string>& warnings) {
+  const bool any_event = std::any_of(append.streams.begin(), append.streams.end(),
+                                     [](const PreparedStream& stream) { return !stream.events.empty(); });
+  if (!any_event) return;
+  const std::shared_ptr<const KnownEventTypes> known = catalog_.get(inner(), append.tenant);
+  if (!known->any_schema) return;
+  for (const PreparedStream& stream : append.streams) {
+    for (std::size_t i = 0; i < stream.events.size(); ++i) {
+      const NewEvent& event = *stream.events[i].event;
+      const KnownEventType* type = known->find(event.type);
+      if (type == nullptr || type->schemas.empty() || type->mode == SchemaMode::off) continue;
+      const std::string form = event.type + " version " + std::to_string(event.event_version);
+      std::string fault;
+      const auto schema = type->schemas.find(event.event_version);
+      if (schema == type->schemas.end()) {
+        fault = "event_version: " + form + " has no schema, and other versions of it have";
+      } else if (!event.as_stored || event.attributes.count(std::string(key_attribute)) == 0) {
+        // What came encrypted from another store was checked there.
+        const std::vector<SchemaViolation> found = schema->second.check(event.data);
+        if (!found.empty()) fault = "data: " + form + ": " + violations(found);
+      }
+      if (fault.empty()) continue;
+      fault = stream.key->to_string() + ", event " + std::to_string(i + 1) + ": " + fault;
+      if (type->mode == SchemaMode::warn) {
+        warnings.push_back(std::move(fault));
+      } else if (was_appended_before(append)) {
+        return;  // It writes nothing: a repetition gets its answer (G5, G6), whatever schemas came since.
+      } else {
+        throw Error(ErrorCode::schema_violation, fault);
+      }
+    }
+  }
+}
+
+bool GovernedDriver::was_appended_before(const PreparedAppend& append) {
+  if (append.command && inner().find_command(append.command->command->key)) return true;
+  for (const PreparedStream& stream : append.streams) {
+    for (const PreparedEvent& event : stream.events) {
+      if (event.event_id_given && inner().find_event(event.event_id)) return true;
+    }
+  }
+  return false;
+}
+
+// --- Reading
+
+void GovernedDriver::read_stream(const driver::StreamPageRequest& request, driver::EventPage& page) {
+  inner().read_stream(request, page);
+  reveal(page, request.as_stored);
+}
+
+void GovernedDriver::read_log(const driver::LogPageRequest& request, driver::EventPage& page) {
+  inner().read_log(request, page);
+  reveal(page, request.as_stored);
+}
+
+std::optional<RecordedEvent> GovernedDriver::find_event(const Uuid& event_id) {
+  std::optional<RecordedEvent> event = inner().find_event(event_id);
+  if (event) reveal(*event);
+  return event;
+}
+
+std::optional<CommandRecord> GovernedDriver::find_command(const CommandKey& key) {
+  std::optional<CommandRecord> command = inner().find_command(key);
+  if (command) reveal(*command);
+  return command;
+}
+
+std::optional<CommandRecord> GovernedDriver::find_command(const Uuid& command_id) {
+  std::optional<CommandRecord> command = inner().find_command(command_id);
+  if (command) reveal(*command);
+  return command;
+}
+
+std::vector<CommandRecord> GovernedDriver::list_commands(const StreamKey& stream, std::size_t limit) {
+  std::vector<CommandRecord> commands = inner().list_commands(stream, limit);
+  for (CommandRecord& command : commands) reveal(command);
+  return commands;
+}
+
+void GovernedDriver::reveal(driver::EventPage& page, bool as_stored) {
+  if ((ring_ == nullptr || as_stored) && sees_all()) return;
+  std::vector<RecordedEvent*> events;
+  events.reserve(page.size());
+  for (std::size_t i = 0; i < page.size(); ++i) events.push_back(&page[i]);
+  reveal(events, as_stored);
+}
+
+void GovernedDriver::reveal(RecordedEvent& event) {
+  RecordedEvent* one = &event;
+  reveal({&one, 1}, false);
+}
+
+void GovernedDriver::reveal(std::span<RecordedEvent*> events, bool as_stored) {
+  if (ring_ != nullptr && !as_stored) {
+    std::map<std::string_view, std::vector<Uuid>> wanted;
+    for (const RecordedEvent* event : events) {
+      const auto key = event->attributes.find(key_attribute);
+      if (key == event->attributes.end()) continue;
+      if (const std::optional<Uuid> id = Uuid::parse(key->second)) wanted[event->stream.tenant].push_back(*id);
+    }
+    for (const auto& [tenant, ids] : wanted) ring_->refresh(inner(), std::string(tenant), ids);
+    if (!wanted.empty()) {
+      for (RecordedEvent* event : events) decrypt_known(*event);
+    }
+  }
+  for (RecordedEvent* event : events) withhold(*event);
+}
+
+void GovernedDriver::decrypt_known(RecordedEvent& event) {
+  if (event.attributes.find(key_attribute) == event.attributes.end()) return;
+  event.data = opened(stele::identity_of(event), event.data,
+                      [&](const std::string& tenant, const Uuid& id) { return ring_->find(tenant, id); });
+}
+
+void GovernedDriver::withhold(RecordedEvent& event) {
+  if (sees_all() || (event.redaction_level == RedactionLevel::none && !event.contains_secrets)) return;
+  const std::shared_ptr<const KnownEventTypes> known = catalog_.get(inner(), event.stream.tenant);
+  const KnownEventType* type = known->find(event.type);
+  redact(event, clearance_, type == nullptr ? nullptr : &type->redaction);
+}
+
+void GovernedDriver::reveal(CommandRecord& command) {
+  if (!command.data) return;
+  if (clearance_ < Clearance::full) {  // A command has no level of its own.
+    command.data = Json::trusted(std::string(withheld));
+    return;
+  }
+  if (ring_ == nullptr || command.data->text().find("$encrypted") == std::string::npos) return;
+  const std::vector<Uuid> ids = key_ids_of(*command.data);
+  if (ids.empty()) return;
+  ring_->refresh(inner(), command.key.tenant, ids);
+  command.data = opened(detail::identity_of(command.key, command.command_id, command.type), *command.data,
+                        [&](const std::string& tenant, const Uuid& id) { return ring_->find(tenant, id); });
+}
+
+// --- States that were made of events. They have no level: who may not see everything gets none, and makes none.
+
+bool GovernedDriver::save_snapshot(const Snapshot& snapshot) {
+  if (!sees_all()) {
+    throw Error(ErrorCode::permission_denied, "snapshots: this store was opened with clearance " +
+                                                  std::string(to_string(clearance_)) +
+                                                  ", and a snapshot of what it reads would be wrong for others");
+  }
+  return inner().save_snapshot(snapshot);
+}
+
+std::optional<Snapshot> GovernedDriver::find_snapshot(const StreamKey& stream, Version at_or_below,
+                                                      std::optional<std::int32_t> schema_version) {
+  if (!sees_all()) return std::nullopt;
+  return inner().find_snapshot(stream, at_or_below, schema_version);
+}
+
+// --- What changes here is known here at once.
+
+bool GovernedDriver::add_schema(const EventSchema& schema) {
+  const bool added = inner().add_schema(schema);
+  catalog_.forget(schema.tenant);
+  return added;
+}
+
+bool GovernedDriver::remove_schema(const std::string& tenant, const EventForm& form) {
+  const bool removed = inner().remove_schema(tenant, form);
+  catalog_.forget(tenant);
+  return removed;
+}
+
+void GovernedDriver::set_type_rules(const EventTypeRules& rules) {
+  inner().set_type_rules(rules);
+  catalog_.forget(rules.tenant);
+}
+
+bool GovernedDriver::destroy_subject_key(const std::string& tenant, const Uuid& key_id) {
+  const bool destroyed = inner().destroy_subject_key(tenant, key_id);
+  if (ring_ != nullptr) ring_->destroyed(tenant, key_id);
+  return destroyed;
+}
+
+}  // namespace stele::detail

@@ -1,0 +1,101 @@
+#include "key_ring.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace stele::detail {
+namespace {
+
+constexpr std::size_t most_entries = 100'000;
+constexpr std::size_t most_asked_at_once = 1'000;
+
+}  // namespace
+
+KeyRing::Entry KeyRing::open(const SubjectKey& key) {
+  if (!key.wrapped) return {{KeyAnswer::Kind::destroyed, nullptr}, {}, Clock::now()};
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = entries_.find({key.tenant, key.key_id});
+    if (known != entries_.end() && known->second.answer.cipher && known->second.wrapped == key.wrapped->bytes) {
+      return {known->second.answer, known->second.wrapped, Clock::now()};
+    }
+  }
+  // Not under the mutex: a provider may take its time.
+  const SecretKey secret = provider_->unwrap(*key.wrapped, {key.tenant, key.subject, key.key_id});
+  return {{KeyAnswer::Kind::found, std::make_shared<const SubjectCipher>(key.key_id, secret)},
+          key.wrapped->bytes,
+          Clock::now()};
+}
+
+KeyRing::Entry KeyRing::remember(const SubjectKey& key) {
+  Entry entry = open(key);
+  const std::lock_guard lock(mutex_);
+  if (entries_.size() >= most_entries) entries_.clear();
+  Entry& kept = entries_[{key.tenant, key.key_id}];
+  // Destroyed is for ever, whoever asked before and answers later.
+  if (kept.answer.kind != KeyAnswer::Kind::destroyed) kept = entry;
+  return kept;
+}
+
+std::shared_ptr<const SubjectCipher> KeyRing::for_writing(driver::Driver& driver, const std::string& tenant,
+                                                          const std::string& subject) {
+  std::optional<SubjectKey> key = driver.find_subject_key(tenant, subject);
+  if (!key) {
+    SubjectKey made;
+    made.tenant = tenant;
+    made.subject = subject;
+    made.key_id = Uuid::v7();
+    made.wrapped = provider_->wrap(SecretKey::random(), {tenant, subject, made.key_id});
+    if (driver.add_subject_key(made)) {
+      key = std::move(made);
+    } else {
+      key = driver.find_subject_key(tenant, subject);  // Another was faster.
+    }
+  }
+  if (!key || !key->wrapped) {
+    Error::Details details;
+    details.retryable = true;
+    throw Error(ErrorCode::busy, "personal: the subject is being forgotten right now", std::move(details));
+  }
+  return remember(*key).answer.cipher;
+}
+
+void KeyRing::refresh(driver::Driver& driver, const std::string& tenant, std::span<const Uuid> key_ids) {
+  std::vector<Uuid> wanted;
+  const Clock::time_point now = Clock::now();
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Uuid& id : key_ids) {
+      const auto known = entries_.find({tenant, id});
+      const bool fresh = known != entries_.end() && (known->second.answer.kind == KeyAnswer::Kind::destroyed ||
+                                                     now - known->second.asked < fresh_for);
+      if (!fresh) wanted.push_back(id);
+    }
+  }
+  std::sort(wanted.begin(), wanted.end());
+  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+  for (std::size_t at = 0; at < wanted.size(); at += most_asked_at_once) {
+    const std::span<const Uuid> some =
+        std::span(wanted).subspan(at, std::min(most_asked_at_once, wanted.size() - at));
+    std::vector<Uuid> missing(some.begin(), some.end());
+    for (const SubjectKey& key : driver.find_subject_keys(tenant, some)) {
+      std::erase(missing, key.key_id);
+      remember(key);
+    }
+    const std::lock_guard lock(mutex_);
+    for (const Uuid& id : missing) entries_[{tenant, id}] = {{}, {}, now};
+  }
+}
+
+KeyAnswer KeyRing::find(const std::string& tenant, const Uuid& key_id) {
+  const std::lock_guard lock(mutex_);
+  const auto known = entries_.find({tenant, key_id});
+  return known == entries_.end() ? KeyAnswer{} : known->second.answer;
+}
+
+void KeyRing::destroyed(const std::string& tenant, const Uuid& key_id) {
+  const std::lock_guard lock(mutex_);
+  entries_[{tenant, key_id}] = {{KeyAnswer::Kind::destroyed, nullptr}, {}, Clock::now()};
+}
+
+}  // namespace stele::detail

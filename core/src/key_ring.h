@@ -1,0 +1,58 @@
+// The data subjects' keys that this process has opened.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "stele/driver/driver.h"
+#include "stele/encryption.h"
+#include "stele/key_provider.h"
+
+namespace stele::detail {
+
+/// Opens wrapped keys, and keeps them for a while. For readers it asks the database at most once in `fresh_for` whether
+/// a key is still there: what another process forgets is unreadable here after that time. Writers always ask, for what
+/// is encrypted under a destroyed key is lost. Thread-safe.
+class KeyRing {
+ public:
+  static constexpr std::chrono::milliseconds fresh_for{1'000};
+
+  explicit KeyRing(std::shared_ptr<KeyProvider> provider) : provider_(std::move(provider)) {}
+
+  /// The subject's key, made now if it has none. Throws busy while the subject is being forgotten, and what the
+  /// provider throws.
+  std::shared_ptr<const SubjectCipher> for_writing(driver::Driver& driver, const std::string& tenant,
+                                                   const std::string& subject);
+
+  /// What is known of each of these; asks the database for those that are not known or not fresh, all at once.
+  void refresh(driver::Driver& driver, const std::string& tenant, std::span<const Uuid> key_ids);
+  /// What is known; unavailable if nothing is.
+  KeyAnswer find(const std::string& tenant, const Uuid& key_id);
+
+  /// It was destroyed.
+  void destroyed(const std::string& tenant, const Uuid& key_id);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Entry {
+    KeyAnswer answer;
+    std::string wrapped;  // What the cipher was made from.
+    Clock::time_point asked;
+  };
+  using Place = std::pair<std::string, Uuid>;
+
+  /// Opens it unless it is known.
+  Entry open(const SubjectKey& key);
+  Entry remember(const SubjectKey& key);
+
+  const std::shared_ptr<KeyProvider> provider_;
+  std::mutex mutex_;
+  std::map<Place, Entry> entries_;
+};
+
+}  // namespace stele::detail

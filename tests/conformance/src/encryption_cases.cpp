@@ -1,0 +1,396 @@
+// Personal data: encrypted before it reaches the database, readable with its keys only, and by nobody once forgotten.
+#include <cstdlib>
+#include <mutex>
+
+#include "stele/aggregate.h"
+#include "stele/encryption.h"
+#include "stele/key_provider.h"
+#include "stele/projection.h"
+#include "stele/subscription.h"
+#include "support.h"
+
+namespace stele::testing {
+namespace {
+
+constexpr std::string_view gone = R"({"$unreadable":"key_destroyed"})";
+const std::string own{default_tenant};
+
+/// Master keys of these lines.
+std::shared_ptr<KeyProvider> provider_of(const std::string& lines) {
+  constexpr const char* variable = "STELE_CONFORMANCE_MASTER_KEYS";
+  ::setenv(variable, lines.c_str(), 1);
+  std::shared_ptr<KeyProvider> provider = environment_key_provider(variable);
+  ::unsetenv(variable);
+  return provider;
+}
+
+std::shared_ptr<KeyProvider> new_provider() {
+  return provider_of(new_master_key_line("first"));
+}
+
+EventStore open_with(Harness& harness, std::shared_ptr<KeyProvider> keys) {
+  return EventStore(harness.open(), {.keys = std::move(keys)});
+}
+
+NewEvent personal(const std::string& subject, const std::string& data, std::vector<std::string> places = {}) {
+  NewEvent made = event("registered", data);
+  made.personal = PersonalData{subject, std::move(places)};
+  return made;
+}
+
+constexpr const char* erika = R"({"name":"Erika","amount":12345678901234567890.10,"tags":["a","b"]})";
+
+Json only_data(EventStore& store, const StreamKey& stream) {
+  const std::vector<RecordedEvent> all = stream_events(store, stream);
+  EXPECT_EQ(all.size(), 1u);
+  return all.empty() ? Json() : all.front().data;
+}
+
+std::string text_of(const Json& data) {
+  return data.canonical();
+}
+
+void only_who_has_the_keys_can_read(Harness& harness) {
+  const auto keys = new_provider();
+  EventStore store = open_with(harness, keys);
+  store.append(thing("all"), ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
+  store.append(thing("part"), ExpectedVersion::any(), {personal("erika", erika, {"/name", "/tags/*", "/missing"})})
+      .or_throw();
+  for (const char* id : {"all", "part"}) {
+    EXPECT_EQ(text_of(only_data(store, thing(id))), text_of(json(erika)));
+    const RecordedEvent seen = stream_events(store, thing(id)).at(0);
+    EXPECT_EQ(text_of(store.find_event(seen.event_id)->data), text_of(json(erika)));
+    EXPECT_EQ(seen.attributes.count("stele.key"), 1u);
+    EventStore without = open_store(harness);
+    for (EventStore* blind : {&without, &store}) {
+      const RecordedEvent stored = stream_events(*blind, thing(id), {.as_stored = true}).at(0);
+      EXPECT_EQ(stored.data.text().find("Erika"), std::string::npos);
+      EXPECT_NE(stored.data.text().find("$encrypted"), std::string::npos);
+      EXPECT_EQ(stored.data.text().find("1234567") != std::string::npos, id == std::string("part"));
+    }
+  }
+  EXPECT_EQ(log_events(store, {.filter = {.attributes = {{"stele.key", store.list_subject_keys().at(0).key_id.to_string()}}}}).size(),
+            2u);
+}
+
+void without_keys_nothing_is_written_in_the_clear(Harness& harness) {
+  EventStore store = open_store(harness);
+  expect_nothing_written(store, [&] {
+    expect_error(ErrorCode::invalid_argument, "without keys",
+                 [&] { store.append(thing("a"), ExpectedVersion::any(), {personal("erika", erika)}); });
+  });
+  const auto keys = new_provider();
+  EventStore with = open_with(harness, keys);
+  expect_nothing_written(with, [&] {
+    expect_error(ErrorCode::invalid_argument, "personal", [&] {
+      with.append(thing("a"), ExpectedVersion::any(), {personal("", erika)});
+    });
+    expect_error(ErrorCode::invalid_argument, "personal", [&] {
+      with.append(thing("a"), ExpectedVersion::any(), {personal("erika", erika, {"name"})});
+    });
+    expect_error(ErrorCode::invalid_argument, "stele.key", [&] {
+      NewEvent made = event();
+      made.attributes["stele.key"] = "x";
+      with.append(thing("a"), ExpectedVersion::any(), {made});
+    });
+    expect_error(ErrorCode::too_large, "attributes", [&] {
+      NewEvent made = personal("erika", erika);
+      for (int i = 0; i < 32; ++i) made.attributes["a" + std::to_string(i)] = "x";
+      with.append(thing("a"), ExpectedVersion::any(), {made});
+    });
+  });
+}
+
+// G5, G6: what is encrypted anew is the same request.
+void a_repetition_is_recognised(Harness& harness) {
+  const auto keys = new_provider();
+  EventStore store = open_with(harness, keys);
+  const auto by_command = [&](const std::string& data) {
+    return request(command("r"), thing("a"), ExpectedVersion::any(), {personal("erika", data, {"/name"})});
+  };
+  const AppendResult first = store.append(by_command(R"({"name":"Erika","n":1.50})")).or_throw();
+  EventStore another = open_with(harness, keys);
+  expect_replay_of(first, another.append(by_command(R"({"n":1.5,"name":"Erika"})")));
+  expect_status(AppendStatus::request_id_reused, another.append(by_command(R"({"n":1.5,"name":"Max"})")));
+  expect_status(AppendStatus::request_id_reused, another.append(by_command(R"({"n":2,"name":"Erika"})")));
+  NewEvent made = personal("erika", erika);
+  made.event_id = uuid(1);
+  const AppendResult by_id = store.append(thing("b"), ExpectedVersion::any(), {made}).or_throw();
+  expect_replay_of(by_id, another.append(thing("b"), ExpectedVersion::any(), {made}));
+  made.data = json(R"({"name":"Max"})");
+  expect_status(AppendStatus::duplicate_event_id, another.append(thing("b"), ExpectedVersion::any(), {made}));
+}
+
+void a_commands_data_too(Harness& harness) {
+  const auto keys = new_provider();
+  EventStore store = open_with(harness, keys);
+  Command made = command("r");
+  made.data = json(erika);
+  made.personal = PersonalData{"erika", {"/name"}};
+  const AppendResult first = store.append(request(made, thing("a"), ExpectedVersion::any(), {event()})).or_throw();
+  expect_replay_of(first, store.append(request(made, thing("a"), ExpectedVersion::any(), {event()})));
+  EXPECT_EQ(text_of(*store.find_command(made.key)->data), text_of(json(erika)));
+  EventStore blind = open_store(harness);
+  EXPECT_EQ(blind.find_command(made.key)->data->text().find("Erika"), std::string::npos);
+  store.forget(own, "erika");
+  const std::string left = store.find_command(made.key)->data->text();
+  EXPECT_NE(left.find("key_destroyed"), std::string::npos) << left;
+  EXPECT_NE(left.find("12345678901234567890.1"), std::string::npos) << left;
+}
+
+/// What is stored of one event, appended once more as an event of its own.
+void append_forged(EventStore& store, const std::string& id, const RecordedEvent& stored, const std::string& data) {
+  NewEvent made;
+  static_cast<EventFields&>(made) = stored;
+  made.data = json(data);
+  made.as_stored = true;
+  made.idempotency_key.reset();
+  store.append(thing(id), ExpectedVersion::any(), {made}).or_throw();
+}
+
+void what_was_moved_or_changed_does_not_open(Harness& harness) {
+  const auto keys = new_provider();
+  EventStore store = open_with(harness, keys);
+  store.append(thing("a"), ExpectedVersion::any(), {personal("erika", erika, {"/name"})}).or_throw();
+  const RecordedEvent stored = stream_events(store, thing("a"), {.as_stored = true}).at(0);
+  const std::string text = stored.data.text();
+  const std::size_t ct = text.find("\"ct\"");
+  ASSERT_NE(ct, std::string::npos);
+  const std::size_t letter = text.find('"', text.find(':', ct)) + 1;
+  std::string changed = text;
+  changed[letter] = changed[letter] == 'A' ? 'B' : 'A';
+  const std::size_t tag = text.find('"', text.find(':', text.find("\"tag\""))) + 1;
+  std::string cut = text;
+  cut.erase(tag, 4);
+  append_forged(store, "moved", stored, text);
+  append_forged(store, "changed", stored, changed);
+  append_forged(store, "cut", stored, cut);
+  for (const char* id : {"moved", "changed", "cut"}) {
+    SCOPED_TRACE(id);
+    expect_error(ErrorCode::tampered, stream_events(store, thing(id), {.as_stored = true}).at(0).event_id.to_string(),
+                 [&] { stream_events(store, thing(id)); });
+  }
+  EXPECT_EQ(text_of(only_data(store, thing("a"))), text_of(json(erika)));
+}
+
+void wrong_missing_and_rotated_master_keys(Harness& harness) {
+  const std::string first = new_master_key_line("first");
+  const std::string second = new_master_key_line("second");
+  {
+    EventStore store = open_with(harness, provider_of(first));
+    store.append(thing("a"), ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
+  }
+  {
+    EventStore wrong = open_with(harness, provider_of(new_master_key_line("first")));
+    expect_error(ErrorCode::wrong_key, "", [&] { stream_events(wrong, thing("a")); });
+    EventStore missing = open_with(harness, provider_of(second));
+    expect_error(ErrorCode::key_unavailable, "", [&] { stream_events(missing, thing("a")); });
+    // Neither may make things worse.
+    expect_error(ErrorCode::wrong_key, "",
+                 [&] { wrong.append(thing("b"), ExpectedVersion::any(), {personal("erika", erika)}); });
+  }
+  const std::string events_before = contents(*std::make_unique<EventStore>(open_store(harness)));
+  {
+    EventStore rotating = open_with(harness, provider_of(second + ";" + first));
+    EXPECT_EQ(rotating.rewrap_keys(), 1);
+    EXPECT_EQ(rotating.rewrap_keys(), 0);
+    EXPECT_EQ(rotating.list_subject_keys().at(0).wrapped->master_key_id, "second");
+  }
+  EXPECT_EQ(contents(*std::make_unique<EventStore>(open_store(harness))), events_before) << "events are not touched";
+  EventStore rotated = open_with(harness, provider_of(second));
+  EXPECT_EQ(text_of(only_data(rotated, thing("a"))), text_of(json(erika)));
+  EventStore old = open_with(harness, provider_of(first));
+  expect_error(ErrorCode::key_unavailable, "", [&] { stream_events(old, thing("a")); });
+}
+
+void the_forgotten_cannot_be_read(Harness& harness) {
+  const auto keys = new_provider();
+  EventStore store = open_with(harness, keys);
+  store.append(thing("a"), ExpectedVersion::any(), {personal("erika", erika), event("paid", R"({"n":1})")}).or_throw();
+  store.append(thing("b"), ExpectedVersion::any(), {personal("erika", erika, {"/name"}), personal("max", erika)})
+      .or_throw();
+  const std::size_t events_before = log_events(store).size();
+  const ForgetResult result = store.forget(own, "erika");
+  EXPECT_TRUE(result.found);
+  EXPECT_EQ(result.events, 2);
+  EXPECT_EQ(result.streams, 2);
+  EXPECT_EQ(log_events(store).size(), events_before + 1) << "nothing is removed, and everybody is told";
+  EXPECT_EQ(text_of(stream_events(store, thing("a")).at(0).data), text_of(json(std::string(gone))));
+  const Json part = stream_events(store, thing("b")).at(0).data;
+  EXPECT_TRUE(json_equal(part, json(R"({"name":)" + std::string(gone) +
+                                    R"(,"amount":12345678901234567890.10,"tags":["a","b"]})")))
+      << part.text();
+  EXPECT_EQ(text_of(stream_events(store, thing("b")).at(1).data), text_of(json(erika))) << "somebody else's";
+
+  const StreamKey told(own, std::string(subject_stream_type), result.key_id.to_string());
+  const std::vector<RecordedEvent> notices = stream_events(store, told);
+  ASSERT_EQ(notices.size(), 1u);
+  EXPECT_EQ(notices.front().type, subject_forgotten_type);
+  EXPECT_EQ(notices.front().data.text().find("erika"), std::string::npos);
+
+  for (const SubjectKey& key : store.list_subject_keys()) {
+    if (key.key_id != result.key_id) continue;
+    EXPECT_FALSE(key.wrapped);
+    EXPECT_EQ(key.subject, "");
+    EXPECT_TRUE(key.destroyed_at);
+  }
+  EXPECT_FALSE(store.forget(own, "erika").found);
+  EXPECT_FALSE(store.forget(own, "nobody").found);
+  EXPECT_EQ(stream_events(store, told).size(), 1u);
+
+  // Who comes again is a new subject.
+  store.append(thing("c"), ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
+  EXPECT_EQ(text_of(only_data(store, thing("c"))), text_of(json(erika)));
+  EXPECT_EQ(text_of(stream_events(store, thing("a")).at(0).data), text_of(json(std::string(gone))));
+  EXPECT_TRUE(store.verify().ok());
+}
+
+// The key was destroyed, and then the process ended.
+void who_was_interrupted_forgets_the_rest(Harness& harness) {
+  const auto keys = new_provider();
+  EventStore store = open_with(harness, keys);
+  store.append(thing("a"), ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
+  const Uuid key_id = store.list_subject_keys().at(0).key_id;
+  EXPECT_TRUE(store.driver().destroy_subject_key(own, key_id));
+  expect_error(ErrorCode::busy, "being forgotten",
+               [&] { store.append(thing("b"), ExpectedVersion::any(), {personal("erika", erika)}); });
+  const ForgetResult result = store.forget(own, "erika");
+  EXPECT_TRUE(result.found);
+  EXPECT_EQ(result.key_id, key_id);
+  EXPECT_EQ(result.events, 1);
+  EXPECT_EQ(stream_events(store, StreamKey(own, std::string(subject_stream_type), key_id.to_string())).size(), 1u);
+  EXPECT_EQ(store.list_subject_keys().at(0).subject, "");
+}
+
+void other_processes_forget_within_a_second(Harness& harness) {
+  const auto keys = new_provider();
+  EventStore store = open_with(harness, keys);
+  EventStore other = open_with(harness, keys);
+  store.append(thing("a"), ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
+  EXPECT_EQ(text_of(only_data(other, thing("a"))), text_of(json(erika)));
+  store.forget(own, "erika");
+  EXPECT_EQ(text_of(only_data(store, thing("a"))), text_of(json(std::string(gone))));
+  // Writers do not even wait for that: what they encrypt is for the subject's new key.
+  other.append(thing("b"), ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
+  EXPECT_EQ(text_of(only_data(store, thing("b"))), text_of(json(erika)));
+  EXPECT_TRUE(comes_true([&] { return text_of(only_data(other, thing("a"))) == text_of(json(std::string(gone))); }));
+}
+
+void snapshots_go_with_the_key(Harness& harness) {
+  const auto keys = new_provider();
+  EventStore store = open_with(harness, keys);
+  store.append(thing("a"), ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
+  store.append(thing("b"), ExpectedVersion::any(), {personal("max", erika)}).or_throw();
+  for (const char* id : {"a", "b"}) {
+    Snapshot snapshot;
+    snapshot.stream = thing(id);
+    snapshot.version = Version(1);
+    snapshot.state = json(erika);
+    EXPECT_TRUE(store.save_snapshot(snapshot));
+  }
+  EXPECT_EQ(store.forget(own, "erika").snapshots, 1);
+  EXPECT_FALSE(store.find_snapshot(thing("a")));
+  EXPECT_TRUE(store.find_snapshot(thing("b")));
+}
+
+void followers_get_it_decrypted_and_are_told(Harness& harness) {
+  const auto keys = new_provider();
+  EventStore store = open_with(harness, keys);
+  std::mutex mutex;
+  std::vector<std::string> seen;
+  const auto count = [&] {
+    const std::lock_guard lock(mutex);
+    return seen.size();
+  };
+  Subscription subscription(store, {}, [&](const RecordedEvent& event) {
+    const std::lock_guard lock(mutex);
+    seen.push_back(event.type + " " + event.data.canonical());
+  });
+  store.append(thing("a"), ExpectedVersion::any(), {personal("erika", R"({"name":"Erika"})")}).or_throw();
+  ASSERT_TRUE(comes_true([&] { return count() == 1; }));
+  store.forget(own, "erika");
+  ASSERT_TRUE(comes_true([&] { return count() == 2; }));
+  subscription.stop();
+  EXPECT_EQ(seen.at(0), R"(registered {"name":"Erika"})");
+  EXPECT_TRUE(seen.at(1).starts_with(std::string(subject_forgotten_type))) << seen.at(1);
+}
+
+void inline_projections_see_what_was_written(Harness& harness) {
+  class Names final : public Projection {
+   public:
+    explicit Names(std::vector<std::string>& seen) : seen_(seen) {}
+    std::string name() const override { return "names"; }
+    void apply(const RecordedEvent& event, ProjectionContext&) override { seen_.push_back(event.data.canonical()); }
+
+   private:
+    std::vector<std::string>& seen_;
+  };
+  const auto keys = new_provider();
+  EventStore store = open_with(harness, keys);
+  std::vector<std::string> seen;
+  store.use_inline_projection(std::make_shared<Names>(seen));
+  store.append(thing("a"), ExpectedVersion::any(), {personal("erika", R"({"name":"Erika"})")}).or_throw();
+  EXPECT_EQ(seen, std::vector<std::string>{R"({"name":"Erika"})"});
+  EXPECT_EQ(stream_events(store, thing("a"), {.as_stored = true}).at(0).data.text().find("Erika"), std::string::npos);
+}
+
+void each_tenant_has_its_own_keys(Harness& harness) {
+  const auto keys = new_provider();
+  EventStore acme(driver::for_tenant(harness.open(), "acme"), {.keys = keys});
+  EventStore rival(driver::for_tenant(harness.open(), "rival"), {.keys = keys});
+  StreamKey of_acme = thing("a");
+  of_acme.tenant = "acme";
+  StreamKey of_rival = thing("a");
+  of_rival.tenant = "rival";
+  acme.append(of_acme, ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
+  rival.append(of_rival, ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
+  const std::vector<SubjectKey> listed = acme.list_subject_keys("acme");
+  ASSERT_EQ(listed.size(), 1u);
+  EXPECT_NE(listed.at(0).key_id, rival.list_subject_keys("rival").at(0).key_id);
+  expect_error(ErrorCode::permission_denied, "rival", [&] { rival.list_subject_keys("acme"); });
+  expect_error(ErrorCode::permission_denied, "rival", [&] { rival.forget("acme", "erika"); });
+  EXPECT_EQ(rival.driver().find_subject_keys("rival", std::vector<Uuid>{listed.at(0).key_id}).size(), 0u);
+  EXPECT_TRUE(rival.forget("rival", "erika").found);
+  EXPECT_EQ(text_of(only_data(acme, of_acme)), text_of(json(erika)));
+}
+
+void two_writers_share_the_first_key(Harness& harness) {
+  const auto keys = new_provider();
+  std::vector<EventStore> stores;
+  for (int i = 0; i < 4; ++i) stores.push_back(open_with(harness, keys));
+  in_threads(4, [&](int n) {
+    stores.at(static_cast<std::size_t>(n))
+        .append(thing(std::to_string(n)), ExpectedVersion::any(), {personal("erika", erika)})
+        .or_throw();
+  });
+  EXPECT_EQ(stores.front().list_subject_keys().size(), 1u);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(text_of(only_data(stores.front(), thing(std::to_string(i)))), text_of(json(erika)));
+  }
+}
+
+constexpr Capability governed = Capability::governance;
+constexpr Case cases[] = {
+    {"API", "only_who_has_the_keys_can_read", governed, only_who_has_the_keys_can_read},
+    {"API", "without_keys_nothing_is_written_in_the_clear", governed, without_keys_nothing_is_written_in_the_clear},
+    {"G5", "a_repetition_is_recognised", governed, a_repetition_is_recognised},
+    {"API", "a_commands_data_too", governed, a_commands_data_too},
+    {"API", "what_was_moved_or_changed_does_not_open", governed, what_was_moved_or_changed_does_not_open},
+    {"API", "wrong_missing_and_rotated_master_keys", governed, wrong_missing_and_rotated_master_keys},
+    {"API", "the_forgotten_cannot_be_read", governed, the_forgotten_cannot_be_read},
+    {"API", "who_was_interrupted_forgets_the_rest", governed, who_was_interrupted_forgets_the_rest},
+    {"API", "other_processes_forget_within_a_second", governed, other_processes_forget_within_a_second},
+    {"API", "snapshots_go_with_the_key", governed, snapshots_go_with_the_key},
+    {"G13", "followers_get_it_decrypted_and_are_told", governed, followers_get_it_decrypted_and_are_told},
+    {"G13", "inline_projections_see_what_was_written", governed, inline_projections_see_what_was_written},
+    {"G14", "each_tenant_has_its_own_keys", governed, each_tenant_has_its_own_keys},
+    {"API", "two_writers_share_the_first_key", governed, two_writers_share_the_first_key},
+};
+
+}  // namespace
+
+std::span<const Case> encryption_cases() {
+  return cases;
+}
+
+}  // namespace stele::testing
