@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "log_filter.h"
+#include "memory_governance.h"
 #include "memory_read_side.h"
 #include "stele/driver/driver.h"
 #include "stele/driver/replay.h"
@@ -230,6 +231,58 @@ class MemoryDriver final : public driver::Driver {
     return std::make_unique<detail::MemoryTransaction>(read_side_, false);
   }
 
+  std::int64_t event_types_revision(const std::string& tenant) override { return governance_.revision(tenant); }
+  driver::EventTypes list_event_types(const std::string& tenant) override { return governance_.event_types(tenant); }
+  bool add_schema(const EventSchema& schema) override { return governance_.add(schema); }
+  bool remove_schema(const std::string& tenant, const EventForm& form) override {
+    const std::lock_guard lock(mutex_);
+    const bool in_use = std::any_of(log_.begin(), log_.end(), [&](const RecordedEvent& event) {
+      return event.stream.tenant == tenant && event.type == form.type && event.event_version == form.event_version;
+    });
+    return governance_.remove_schema(tenant, form, in_use);
+  }
+  void set_type_rules(const EventTypeRules& rules) override { governance_.set(rules); }
+  bool add_subject_key(const SubjectKey& key) override { return governance_.add(key); }
+  std::optional<SubjectKey> find_subject_key(const std::string& tenant, const std::string& subject) override {
+    return governance_.find_key(tenant, subject);
+  }
+  std::vector<SubjectKey> find_subject_keys(const std::string& tenant, std::span<const Uuid> key_ids) override {
+    return governance_.find_keys(tenant, key_ids);
+  }
+  std::vector<SubjectKey> list_subject_keys(const std::string& tenant, const std::optional<Uuid>& after,
+                                            std::size_t limit) override {
+    return governance_.list_keys(tenant, after, limit);
+  }
+  bool rewrap_subject_key(const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
+                          const WrappedKey& to) override {
+    return governance_.rewrap(tenant, key_id, from, to);
+  }
+  bool destroy_subject_key(const std::string& tenant, const Uuid& key_id) override {
+    return governance_.destroy(tenant, key_id);
+  }
+  bool forget_subject(const std::string& tenant, const Uuid& key_id) override {
+    return governance_.forget(tenant, key_id);
+  }
+  bool add_seal(const LogSeal& seal, std::span<const driver::EventHash> hashes) override {
+    return governance_.add(seal, hashes);
+  }
+  std::optional<LogSeal> last_seal() override { return governance_.last_seal(); }
+  std::vector<LogSeal> list_seals(std::int64_t after, std::size_t limit) override {
+    return governance_.list_seals(after, limit);
+  }
+  std::vector<driver::EventHash> read_hashes(Position after, Position to, std::size_t limit) override {
+    return governance_.read_hashes(after, to, limit);
+  }
+  std::optional<driver::EventHash> find_hash(const StreamKey& stream, Version version) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = streams_.find(stream);
+    const std::int64_t number = version.value();
+    if (found == streams_.end() || number < 1 || number > static_cast<std::int64_t>(found->second.size())) {
+      return std::nullopt;
+    }
+    return governance_.find_hash(log_[found->second[static_cast<std::size_t>(number - 1)]].position);
+  }
+
  private:
   struct StoredCommand {
     CommandRecord record;
@@ -436,6 +489,7 @@ class MemoryDriver final : public driver::Driver {
   std::atomic<std::thread::id> writing_thread_;
   std::mutex mutex_;
   detail::MemoryReadSide read_side_;
+  detail::MemoryGovernance governance_;
   std::vector<RecordedEvent> log_;  // Index + 1 is the position.
   std::map<StreamKey, std::vector<std::size_t>> streams_;
   std::unordered_map<Uuid, std::size_t> by_id_;

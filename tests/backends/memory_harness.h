@@ -9,7 +9,7 @@ class MemoryHarness final : public Harness {
  public:
   MemoryHarness();
   std::unique_ptr<driver::Driver> open() override { return share(driver_); }
-  std::set<Capability> capabilities() const override { return {Capability::read_models}; }
+  std::set<Capability> capabilities() const override { return {Capability::read_models, Capability::governance}; }
   std::string url() const override { return "memory:"; }
   Counters& counters() override { return *counters_; }
 

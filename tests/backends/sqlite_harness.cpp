@@ -43,8 +43,8 @@ std::unique_ptr<driver::Driver> SqliteFileHarness::open() {
 }
 
 std::set<Capability> SqliteFileHarness::capabilities() const {
-  return {Capability::durable,    Capability::raw_sql,   Capability::corruption, Capability::migrations,
-          Capability::write_lock, Capability::positions, Capability::read_models};
+  return {Capability::durable,    Capability::raw_sql,   Capability::corruption,  Capability::migrations,
+          Capability::write_lock, Capability::positions, Capability::read_models, Capability::governance};
 }
 
 std::string SqliteFileHarness::url() const {
@@ -120,6 +120,54 @@ std::vector<RawScript> SqliteFileHarness::immutability_attacks() {
       {"UPDATE of names", {"UPDATE names SET name = name || '-x'"}},
       {"DELETE of names", {"DELETE FROM names"}},
       {"REPLACE of names", {"REPLACE INTO names SELECT name_no, name || '-x' FROM names"}},
+      {"UPDATE of schemas", {"UPDATE event_schemas SET schema_text = '{\"changed\":true}'"}},
+      {"DELETE of schemas in use", {"DELETE FROM event_schemas"}},
+      {"DELETE of rules", {"DELETE FROM event_type_rules"}},
+      {"UPDATE of rules that tells nobody", {"UPDATE event_type_rules SET schema_mode = 'off'"}},
+      {"UPDATE of rules' type",
+       {"UPDATE event_type_rules SET event_type = event_type || '-x', revision = revision + 1"}},
+      {"DELETE of subject keys", {"DELETE FROM subject_keys"}},
+      {"a subject key of another subject", {"UPDATE subject_keys SET subject = subject || '-x'"}},
+      {"a subject key of another tenant", {"UPDATE subject_keys SET tenant_id = 'another'"}},
+      {"a subject key that is still good without its subject",
+       {"UPDATE subject_keys SET subject = NULL WHERE destroyed_at IS NULL"}},
+      {"a subject key that is still good without its bytes",
+       {"UPDATE subject_keys SET wrapped = NULL, master_key_id = NULL WHERE destroyed_at IS NULL"}},
+      {"a forgotten subject remembered", {"UPDATE subject_keys SET subject = 'again' WHERE subject IS NULL"}},
+      {"REPLACE of schemas", {"REPLACE INTO event_schemas SELECT * FROM event_schemas"}},
+      {"REPLACE of schemas by rowid",
+       {"REPLACE INTO event_schemas (rowid, tenant_id, event_type, event_version, schema_text, recorded_at) SELECT "
+        "rowid, tenant_id, event_type || '-x', event_version, '{}', recorded_at FROM event_schemas"}},
+      {"REPLACE of rules", {"REPLACE INTO event_type_rules SELECT * FROM event_type_rules"}},
+      {"UPSERT of rules",
+       {"INSERT INTO event_type_rules SELECT * FROM event_type_rules WHERE true ON CONFLICT (tenant_id, event_type) DO "
+        "UPDATE SET schema_mode = 'off'"}},
+      {"a subject key's time moved", {"UPDATE subject_keys SET created_at = created_at - 1"}},
+      {"a destroyed key given bytes again",
+       {"UPDATE subject_keys SET wrapped = x'00', master_key_id = 'm', destroyed_at = NULL WHERE subject = "
+        "'subject-102'"}},
+      {"a destroyed key's time moved",
+       {"UPDATE subject_keys SET destroyed_at = destroyed_at - 1 WHERE destroyed_at IS NOT NULL"}},
+      {"a subject key with another id", {"UPDATE subject_keys SET key_id = randomblob(16)"}},
+      {"a destroyed key replaced by its id",
+       {"INSERT OR REPLACE INTO subject_keys (key_id, tenant_id, subject, master_key_id, wrapped, created_at) SELECT "
+        "key_id, tenant_id, 'new', 'm', x'00', created_at FROM subject_keys WHERE subject = 'subject-102'"}},
+      {"a destroyed key replaced by its subject",
+       {"INSERT OR REPLACE INTO subject_keys (key_id, tenant_id, subject, master_key_id, wrapped, created_at) SELECT "
+        "randomblob(16), tenant_id, subject, 'm', x'00', created_at FROM subject_keys WHERE subject = 'subject-102'"}},
+      {"a destroyed key replaced by its rowid",
+       {"INSERT OR REPLACE INTO subject_keys (rowid, key_id, tenant_id, subject, master_key_id, wrapped, created_at) "
+        "SELECT rowid, randomblob(16), tenant_id, 'new', 'm', x'00', created_at FROM subject_keys WHERE subject = "
+        "'subject-102'"}},
+      {"UPDATE of hashes", {"UPDATE event_hashes SET link = content_hash"}},
+      {"DELETE of hashes", {"DELETE FROM event_hashes"}},
+      {"REPLACE of hashes", {"REPLACE INTO event_hashes SELECT global_position, link, content_hash FROM event_hashes"}},
+      {"UPSERT of hashes",
+       {"INSERT INTO event_hashes SELECT * FROM event_hashes WHERE true ON CONFLICT (global_position) DO UPDATE SET "
+        "link = content_hash"}},
+      {"UPDATE of seals", {"UPDATE log_seals SET seal_hash = zeroblob(32)"}},
+      {"DELETE of seals", {"DELETE FROM log_seals"}},
+      {"REPLACE of seals", {"REPLACE INTO log_seals SELECT * FROM log_seals"}},
   };
   // REPLACE fires DELETE triggers only when triggers are recursive, so everything is tried both ways.
   std::vector<RawScript> all = attacks;
@@ -183,6 +231,7 @@ std::vector<RawScript> SqliteFileHarness::corruptions() {
       {"a stream's head that runs ahead", {"UPDATE streams SET version = version + 1"}},
       {"positions that would be given again", {"UPDATE sqlite_sequence SET seq = 1 WHERE name = 'events'"}},
       {"a trigger dropped", {"DROP TRIGGER events_no_delete"}},
+      {"a trigger of governance dropped", {"DROP TRIGGER subject_keys_only_forwards"}},
       {"a trigger that does nothing",
        {"DROP TRIGGER events_no_update",
         "CREATE TRIGGER events_no_update BEFORE UPDATE ON events BEGIN SELECT 1; END"}},

@@ -28,7 +28,9 @@ class SqliteFileHarness final : public Harness {
 class SqliteMemoryHarness final : public Harness {
  public:
   std::unique_ptr<driver::Driver> open() override;
-  std::set<Capability> capabilities() const override { return {Capability::migrations, Capability::read_models}; }
+  std::set<Capability> capabilities() const override {
+    return {Capability::migrations, Capability::read_models, Capability::governance};
+  }
   std::string url() const override { return "sqlite::memory:"; }
   std::unique_ptr<driver::Driver> open_unmigrated() override;
   Counters& counters() override;

@@ -5,6 +5,7 @@
 #include "append.h"
 #include "commands.h"
 #include "errors.h"
+#include "governance.h"
 #include "log_query.h"
 #include "migrate.h"
 #include "projections.h"
@@ -257,6 +258,81 @@ bool SqliteDriver::remove_dead_letter(const driver::PartKey& key, Position posit
 
 std::unique_ptr<driver::ReadModelTransaction> SqliteDriver::begin_read_model() {
   return std::make_unique<OwnReadModel>(lease_writer(), handler_thread_);
+}
+
+std::int64_t SqliteDriver::event_types_revision(const std::string& tenant) {
+  return in_read_transaction([&](Session& session) { return sqlite::event_types_revision(session, tenant); });
+}
+
+driver::EventTypes SqliteDriver::list_event_types(const std::string& tenant) {
+  return in_read_transaction([&](Session& session) { return sqlite::list_event_types(session, tenant); });
+}
+
+bool SqliteDriver::add_schema(const EventSchema& schema) {
+  return in_write_transaction([&](Session& session) { return sqlite::add_schema(session, schema); });
+}
+
+bool SqliteDriver::remove_schema(const std::string& tenant, const EventForm& form) {
+  return in_write_transaction([&](Session& session) { return sqlite::remove_schema(session, tenant, form); });
+}
+
+void SqliteDriver::set_type_rules(const EventTypeRules& rules) {
+  in_write_transaction([&](Session& session) {
+    sqlite::set_type_rules(session, rules);
+    return 0;
+  });
+}
+
+bool SqliteDriver::add_subject_key(const SubjectKey& key) {
+  return in_write_transaction([&](Session& session) { return sqlite::add_subject_key(session, key); });
+}
+
+std::optional<SubjectKey> SqliteDriver::find_subject_key(const std::string& tenant, const std::string& subject) {
+  return in_read_transaction([&](Session& session) { return sqlite::find_subject_key(session, tenant, subject); });
+}
+
+std::vector<SubjectKey> SqliteDriver::find_subject_keys(const std::string& tenant, std::span<const Uuid> key_ids) {
+  return in_read_transaction([&](Session& session) { return sqlite::find_subject_keys(session, tenant, key_ids); });
+}
+
+std::vector<SubjectKey> SqliteDriver::list_subject_keys(const std::string& tenant, const std::optional<Uuid>& after,
+                                                        std::size_t limit) {
+  return in_read_transaction(
+      [&](Session& session) { return sqlite::list_subject_keys(session, tenant, after, limit); });
+}
+
+bool SqliteDriver::rewrap_subject_key(const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
+                                      const WrappedKey& to) {
+  return in_write_transaction(
+      [&](Session& session) { return sqlite::rewrap_subject_key(session, tenant, key_id, from, to); });
+}
+
+bool SqliteDriver::destroy_subject_key(const std::string& tenant, const Uuid& key_id) {
+  return in_write_transaction([&](Session& session) { return sqlite::destroy_subject_key(session, tenant, key_id); });
+}
+
+bool SqliteDriver::forget_subject(const std::string& tenant, const Uuid& key_id) {
+  return in_write_transaction([&](Session& session) { return sqlite::forget_subject(session, tenant, key_id); });
+}
+
+bool SqliteDriver::add_seal(const LogSeal& seal, std::span<const driver::EventHash> hashes) {
+  return in_write_transaction([&](Session& session) { return sqlite::add_seal(session, seal, hashes); });
+}
+
+std::optional<LogSeal> SqliteDriver::last_seal() {
+  return in_read_transaction([](Session& session) { return sqlite::last_seal(session); });
+}
+
+std::vector<LogSeal> SqliteDriver::list_seals(std::int64_t after, std::size_t limit) {
+  return in_read_transaction([&](Session& session) { return sqlite::list_seals(session, after, limit); });
+}
+
+std::vector<driver::EventHash> SqliteDriver::read_hashes(Position after, Position to, std::size_t limit) {
+  return in_read_transaction([&](Session& session) { return sqlite::read_hashes(session, after, to, limit); });
+}
+
+std::optional<driver::EventHash> SqliteDriver::find_hash(const StreamKey& stream, Version version) {
+  return in_read_transaction([&](Session& session) { return sqlite::find_hash(session, stream, version); });
 }
 
 std::span<const driver::Migration> SqliteDriver::migrations() const noexcept {

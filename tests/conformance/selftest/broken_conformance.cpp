@@ -25,7 +25,9 @@ class BrokenHarness final : public Harness {
     }
     return share(driver_);
   }
-  std::set<Capability> capabilities() const override { return {Capability::positions, Capability::read_models}; }
+  std::set<Capability> capabilities() const override {
+    return {Capability::positions, Capability::read_models, Capability::governance};
+  }
   std::string url() const override { return "memory: as " + broken_.name; }
   void skip_positions_to(stele::Position position) override { skipped_to_ = position; }
   Counters& counters() override { return *counters_; }

@@ -1,6 +1,7 @@
 #include "stele/testing/broken_drivers.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <limits>
@@ -1020,6 +1021,296 @@ class YoungSnapshotsDeleted final : public ForwardingDriver {
   }
 };
 
+// --- Governance
+
+/// Looks whether the form has a schema, and writes a moment later without looking again.
+class SchemaGivenTwice final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  bool add_schema(const EventSchema& schema) override {
+    for (const EventSchema& known : inner().list_event_types(schema.tenant).schemas) {
+      if (known.form == schema.form) return false;
+    }
+    static MeetingPlace meeting_place;
+    meeting_place.wait_for_another(schema.form.type);
+    inner().add_schema(schema);
+    return true;
+  }
+};
+
+class SchemaReplaced final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  bool add_schema(const EventSchema& schema) override {
+    inner().remove_schema(schema.tenant, schema.form);
+    return inner().add_schema(schema);
+  }
+};
+
+/// Keeps schemas as JSON, and not as text.
+class SchemaRewritten final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  bool add_schema(const EventSchema& schema) override {
+    EventSchema changed = schema;
+    changed.text = nlohmann::json::parse(schema.text).dump();
+    return inner().add_schema(changed);
+  }
+};
+
+/// Ignores trailing blanks, as comparisons of texts do in SQL Server.
+class TypesPadded final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  bool add_schema(const EventSchema& schema) override {
+    EventSchema changed = schema;
+    changed.form.type.erase(changed.form.type.find_last_not_of(' ') + 1);
+    return inner().add_schema(changed);
+  }
+  bool add_subject_key(const SubjectKey& key) override {
+    SubjectKey changed = key;
+    changed.subject.erase(changed.subject.find_last_not_of(' ') + 1);
+    return inner().add_subject_key(changed);
+  }
+};
+
+class UsedSchemaRemoved final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  bool remove_schema(const std::string& tenant, const EventForm& form) override {
+    try {
+      return inner().remove_schema(tenant, form);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::invalid_argument) throw;
+      return true;
+    }
+  }
+};
+
+/// Counts schemas alone: who keeps rules in memory goes on with the old ones.
+class RulesDoNotCount final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  std::int64_t event_types_revision(const std::string& tenant) override {
+    const std::lock_guard lock(mutex_);
+    return inner().event_types_revision(tenant) - rules_set_[tenant];
+  }
+  driver::EventTypes list_event_types(const std::string& tenant) override {
+    const std::lock_guard lock(mutex_);
+    driver::EventTypes types = inner().list_event_types(tenant);
+    types.revision -= rules_set_[tenant];
+    return types;
+  }
+  void set_type_rules(const EventTypeRules& rules) override {
+    const std::lock_guard lock(mutex_);
+    inner().set_type_rules(rules);
+    ++rules_set_[rules.tenant];
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::int64_t> rules_set_;
+};
+
+class OneRevisionForAll final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  std::int64_t event_types_revision(const std::string&) override { return revision_; }
+  driver::EventTypes list_event_types(const std::string& tenant) override {
+    driver::EventTypes types = inner().list_event_types(tenant);
+    types.revision = revision_;
+    return types;
+  }
+  bool add_schema(const EventSchema& schema) override {
+    const bool added = inner().add_schema(schema);
+    if (added) ++revision_;
+    return added;
+  }
+  bool remove_schema(const std::string& tenant, const EventForm& form) override {
+    const bool removed = inner().remove_schema(tenant, form);
+    if (removed) ++revision_;
+    return removed;
+  }
+  void set_type_rules(const EventTypeRules& rules) override {
+    inner().set_type_rules(rules);
+    ++revision_;
+  }
+
+ private:
+  std::atomic<std::int64_t> revision_ = 0;
+};
+
+/// Looks keys up by their id alone.
+class KeysOfAnyTenant final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  bool add_subject_key(const SubjectKey& key) override {
+    const bool added = inner().add_subject_key(key);
+    const std::lock_guard lock(mutex_);
+    if (added) tenants_.insert_or_assign(key.key_id, key.tenant);
+    return added;
+  }
+  std::vector<SubjectKey> find_subject_keys(const std::string& tenant, std::span<const Uuid> key_ids) override {
+    std::vector<SubjectKey> found;
+    for (const Uuid& key_id : key_ids) {
+      for (SubjectKey& key : inner().find_subject_keys(tenant_of(key_id, tenant), {&key_id, 1})) {
+        found.push_back(std::move(key));
+      }
+    }
+    return found;
+  }
+  bool destroy_subject_key(const std::string& tenant, const Uuid& key_id) override {
+    return inner().destroy_subject_key(tenant_of(key_id, tenant), key_id);
+  }
+
+ private:
+  std::string tenant_of(const Uuid& key_id, const std::string& otherwise) {
+    const std::lock_guard lock(mutex_);
+    const auto found = tenants_.find(key_id);
+    return found == tenants_.end() ? otherwise : found->second;
+  }
+
+  std::mutex mutex_;
+  std::unordered_map<Uuid, std::string> tenants_;
+};
+
+/// Says that a key is destroyed, and keeps its bytes.
+class DestroyedInNameOnly final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  bool destroy_subject_key(const std::string& tenant, const Uuid& key_id) override {
+    return !inner().find_subject_keys(tenant, {&key_id, 1}).empty();
+  }
+};
+
+class RewrapUnconditional final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  bool rewrap_subject_key(const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
+                          const WrappedKey& to) override {
+    for (;;) {
+      const std::vector<SubjectKey> found = inner().find_subject_keys(tenant, {&key_id, 1});
+      if (found.empty() || !found[0].wrapped) return inner().rewrap_subject_key(tenant, key_id, from, to);
+      if (inner().rewrap_subject_key(tenant, key_id, *found[0].wrapped, to)) return true;
+    }
+  }
+};
+
+/// Orders ids as SQL Server orders UNIQUEIDENTIFIER: by their last bytes first.
+class KeysInAnotherOrder final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  std::vector<SubjectKey> list_subject_keys(const std::string& tenant, const std::optional<Uuid>& after,
+                                            std::size_t limit) override {
+    std::vector<SubjectKey> keys = inner().list_subject_keys(tenant, std::nullopt, 1'000'000);
+    std::sort(keys.begin(), keys.end(),
+              [](const SubjectKey& a, const SubjectKey& b) { return reversed(a.key_id) < reversed(b.key_id); });
+    if (after) std::erase_if(keys, [&](const SubjectKey& key) { return reversed(key.key_id) <= reversed(*after); });
+    if (keys.size() > limit) keys.resize(limit);
+    return keys;
+  }
+
+ private:
+  static std::string reversed(const Uuid& id) {
+    const std::string text = id.to_string();
+    return std::string(text.rbegin(), text.rend());
+  }
+};
+
+/// A subject is forgotten although its key still opens.
+class ForgottenTooSoon final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  bool forget_subject(const std::string& tenant, const Uuid& key_id) override {
+    inner().destroy_subject_key(tenant, key_id);
+    return inner().forget_subject(tenant, key_id);
+  }
+};
+
+/// Takes a seal of any number.
+class AnySealNumber final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  bool add_seal(const LogSeal& seal, std::span<const driver::EventHash> hashes) override {
+    LogSeal changed = seal;
+    do {
+      const std::optional<LogSeal> last = inner().last_seal();
+      changed.number = last ? last->number + 1 : 1;
+    } while (!inner().add_seal(changed, hashes));
+    return true;
+  }
+};
+
+/// Writes the hashes first, and the seal in a transaction of its own.
+class HashesApart final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  bool add_seal(const LogSeal& seal, std::span<const driver::EventHash> hashes) override {
+    {
+      const std::lock_guard lock(mutex_);
+      for (const driver::EventHash& hash : hashes) hashes_.emplace(hash.position, hash);
+    }
+    return inner().add_seal(seal, {});
+  }
+  std::vector<driver::EventHash> read_hashes(Position after, Position to, std::size_t limit) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<driver::EventHash> page;
+    for (auto at = hashes_.upper_bound(after); at != hashes_.end() && at->first <= to && page.size() < limit; ++at) {
+      page.push_back(at->second);
+    }
+    return page;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<Position, driver::EventHash> hashes_;
+};
+
+class HashesCutShort final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  bool add_seal(const LogSeal& seal, std::span<const driver::EventHash> hashes) override {
+    return inner().add_seal(seal, hashes.first(std::min<std::size_t>(hashes.size(), 10'000)));
+  }
+};
+
+class HashesFromInclusive final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  std::vector<driver::EventHash> read_hashes(Position after, Position to, std::size_t limit) override {
+    return inner().read_hashes(Position(after.value() - 1), to, limit);
+  }
+};
+
+/// Finds hashes by the version alone, as if it were the position.
+class HashOfAnotherEvent final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  std::optional<driver::EventHash> find_hash(const StreamKey&, Version version) override {
+    const std::vector<driver::EventHash> found =
+        inner().read_hashes(Position(version.value() - 1), Position(version.value()), 1);
+    if (found.empty()) return std::nullopt;
+    return found[0];
+  }
+};
+
 class NoOpTransaction final : public driver::ReadModelTransaction {
  public:
   void on_commit(std::function<void()>) override {}
@@ -1055,6 +1346,17 @@ class NoOp final : public ForwardingDriver {
   std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override {
     return std::make_unique<NoOpTransaction>();
   }
+
+  bool add_schema(const EventSchema&) override { return true; }
+  bool remove_schema(const std::string&, const EventForm&) override { return true; }
+  void set_type_rules(const EventTypeRules&) override {}
+  bool add_subject_key(const SubjectKey&) override { return true; }
+  bool rewrap_subject_key(const std::string&, const Uuid&, const WrappedKey&, const WrappedKey&) override {
+    return true;
+  }
+  bool destroy_subject_key(const std::string&, const Uuid&) override { return true; }
+  bool forget_subject(const std::string&, const Uuid&) override { return true; }
+  bool add_seal(const LogSeal&, std::span<const driver::EventHash>) override { return true; }
 
   std::vector<AppendAnswer> append(std::span<const PreparedAppend> appends) override {
     std::vector<AppendAnswer> answers;
@@ -1307,6 +1609,74 @@ std::vector<BrokenDriver> broken_drivers() {
        "a deletion takes snapshots that are younger than it was told",
        {"snapshots/API_a_deletion_keeps_the_young"},
        wrap_in<YoungSnapshotsDeleted>},
+      {"schema_given_twice",
+       "two that add a schema at the same time are both told that theirs is it",
+       {"governance/API_one_schema_wins"},
+       wrap_in<SchemaGivenTwice>},
+      {"schema_replaced",
+       "a second schema of a form takes the place of the first",
+       {"governance/API_a_form_has_one_schema"},
+       wrap_in<SchemaReplaced>},
+      {"schema_rewritten",
+       "a schema comes back equal as JSON, and not as its text",
+       {"governance/API_a_schema_is_kept", "governance/API_a_schema_comes_back_byte_for_byte"},
+       wrap_in<SchemaRewritten>},
+      {"types_padded",
+       "trailing blanks of types and subjects do not count",
+       {"governance/G1_event_types_compare_byte_for_byte", "governance/G1_subjects_compare_byte_for_byte"},
+       wrap_in<TypesPadded>},
+      {"used_schema_removed",
+       "a schema is removed although there are events of it",
+       {"governance/API_a_schema_in_use_stays"},
+       wrap_in<UsedSchemaRemoved>},
+      {"rules_do_not_count",
+       "new rules leave the revision as it was",
+       {"governance/API_each_change_moves_the_revision"},
+       wrap_in<RulesDoNotCount>},
+      {"one_revision_for_all",
+       "a change of one tenant's types moves every tenant's revision",
+       {"governance/G14_a_revision_is_one_tenants"},
+       wrap_in<OneRevisionForAll>},
+      {"keys_of_any_tenant",
+       "a subject's key is found and destroyed by its id, whosever it is",
+       {"governance/G14_keys_are_one_tenants"},
+       wrap_in<KeysOfAnyTenant>},
+      {"destroyed_in_name_only",
+       "a destroyed key still has its bytes",
+       {"governance/API_a_destroyed_key_has_no_bytes", "governance/API_a_forgotten_subject_may_come_again"},
+       wrap_in<DestroyedInNameOnly>},
+      {"rewrap_unconditional",
+       "a key is wrapped anew whatever it is by now",
+       {"governance/API_a_key_is_rewrapped_from_what_it_is", "governance/API_one_rewrap_wins"},
+       wrap_in<RewrapUnconditional>},
+      {"keys_in_another_order",
+       "keys are listed in an order of the database's own",
+       {"governance/API_a_list_of_keys_goes_on"},
+       wrap_in<KeysInAnotherOrder>},
+      {"forgotten_too_soon",
+       "forgetting a subject destroys its key",
+       {"governance/API_a_forgotten_subject_may_come_again"},
+       wrap_in<ForgottenTooSoon>},
+      {"any_seal_number",
+       "a seal gets the next number, whichever it came with",
+       {"governance/API_seals_are_numbered_without_gaps", "governance/API_one_seal_wins"},
+       wrap_in<AnySealNumber>},
+      {"hashes_apart",
+       "the hashes of a seal that is refused are there",
+       {"governance/API_seals_are_numbered_without_gaps", "governance/API_one_seal_wins"},
+       wrap_in<HashesApart>},
+      {"hashes_cut_short",
+       "of a large seal only the first 10,000 hashes are kept",
+       {"governance/API_hashes_of_many_events"},
+       wrap_in<HashesCutShort>},
+      {"hashes_from_inclusive",
+       "hashes are read from the position that was to be left out",
+       {"governance/API_hashes_have_bounds", "governance/API_hashes_of_many_events"},
+       wrap_in<HashesFromInclusive>},
+      {"hash_of_another_event",
+       "a hash is found by the version, whatever the stream",
+       {"governance/API_a_hash_is_found_by_its_event"},
+       wrap_in<HashOfAnotherEvent>},
   };
 }
 

@@ -50,5 +50,6 @@ std::span<const Case> model_cases();
 std::span<const Case> snapshot_cases();
 std::span<const Case> checkpoint_cases();
 std::span<const Case> projection_cases();
+std::span<const Case> governance_cases();
 
 }  // namespace stele::testing

@@ -48,6 +48,7 @@ constexpr Group groups[] = {
     {"snapshots", snapshot_cases},
     {"checkpoints", checkpoint_cases},
     {"projections", projection_cases},
+    {"governance", governance_cases},
 };
 
 bool require_all() {

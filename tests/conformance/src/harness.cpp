@@ -49,6 +49,7 @@ std::string_view to_string(Capability capability) noexcept {
     case Capability::write_lock: return "write_lock";
     case Capability::positions: return "positions";
     case Capability::read_models: return "read_models";
+    case Capability::governance: return "governance";
   }
   return "?";
 }

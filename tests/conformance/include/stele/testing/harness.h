@@ -25,6 +25,7 @@ enum class Capability : std::uint8_t {
   write_lock,   ///< hold_write_lock().
   positions,    ///< skip_positions_to().
   read_models,  ///< counters(), and drivers that have the read side.
+  governance,   ///< Drivers that keep event types, subject keys and seals.
 };
 
 std::string_view to_string(Capability capability) noexcept;
@@ -74,6 +75,8 @@ class Harness {
 
   /// Each script has one statement, which the database must refuse while it holds some events with attributes and
   /// commands: UPDATE, DELETE, TRUNCATE and whatever replaces rows, on events, commands and what belongs to them (G8).
+  /// With the capability `governance`, the same on what governs them, of which there is some: a schema in use, rules, a
+  /// subject's key, a destroyed one of "subject-102", one that was forgotten, and a seal.
   virtual std::vector<RawScript> immutability_attacks();
 
   /// Each script damages a storage of several streams (of at least 5 events, some with attributes and commands) so that
