@@ -168,6 +168,7 @@ class Verification {
           request.streams.emplace_back(StreamAppend{event.stream, ExpectedVersion::any(), {}}).events.emplace_back();
       static_cast<EventFields&>(copy) = event;
       copy.event_id = event.event_id;
+      copy.as_stored = true;
       copy.data = Json(event.data.text());
       for (std::optional<Json>* json : {&copy.metadata, &copy.policy_context, &copy.model_context, &copy.display}) {
         if (*json) *json = Json((*json)->text());

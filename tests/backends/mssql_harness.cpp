@@ -136,6 +136,21 @@ std::vector<RawScript> MssqlHarness::immutability_attacks() {
   };
 }
 
+std::vector<RawScript> MssqlHarness::forgeries() {
+  const std::string update = "UPDATE $(schema).events SET ";
+  const std::string remove = "DELETE FROM $(schema).events WHERE global_position = ";
+  return {
+      without_trigger("a byte flipped", "events", update + "data = N'{\"n\":7}' WHERE global_position = 3"),
+      without_trigger("a time changed", "events",
+                      update + "recorded_at = DATEADD(microsecond, 1, recorded_at) WHERE global_position = 3"),
+      without_trigger("a row deleted", "events", remove + "3", "event_attributes", "fk_attributes_event"),
+      without_trigger("two exchanged", "events",
+                      update + "stream_version = stream_version + 1000 WHERE global_position IN (2, 4); " + update +
+                          "stream_version = 1006 - stream_version WHERE global_position IN (2, 4)"),
+      without_trigger("the last row deleted", "events", remove + "9", "event_attributes", "fk_attributes_event"),
+  };
+}
+
 std::vector<RawScript> MssqlHarness::corruptions() {
   const std::string last = "(SELECT MAX(global_position) FROM $(schema).events)";
   std::vector<RawScript> scripts = {

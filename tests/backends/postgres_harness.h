@@ -14,6 +14,7 @@ class PostgresHarness final : public Harness {
   std::string raw_sql(const std::string& statement) override;
   std::vector<RawScript> immutability_attacks() override;
   std::vector<RawScript> corruptions() override;
+  std::vector<RawScript> forgeries() override;
   std::unique_ptr<driver::Driver> open_unmigrated() override;
   void hold_write_lock(const std::function<void()>& body) override;
   void skip_positions_to(Position position) override;

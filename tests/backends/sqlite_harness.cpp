@@ -240,6 +240,19 @@ std::vector<RawScript> SqliteFileHarness::corruptions() {
   };
 }
 
+std::vector<RawScript> SqliteFileHarness::forgeries() {
+  return {
+      without_trigger("a byte flipped", "events_no_update", "UPDATE events SET data = '{\"n\":7}' WHERE global_position = 3"),
+      without_trigger("a time changed", "events_no_update",
+                      "UPDATE events SET recorded_at = recorded_at + 1 WHERE global_position = 3"),
+      without_trigger("a row deleted", "events_no_delete", "DELETE FROM events WHERE global_position = 3"),
+      without_trigger("two exchanged", "events_no_update",
+                      "UPDATE events SET stream_version = stream_version + 1000 WHERE global_position IN (2, 4); "
+                      "UPDATE events SET stream_version = 1006 - stream_version WHERE global_position IN (2, 4)"),
+      without_trigger("the last row deleted", "events_no_delete", "DELETE FROM events WHERE global_position = 9"),
+  };
+}
+
 std::unique_ptr<driver::Driver> SqliteFileHarness::open_unmigrated() {
   return open_url("sqlite://" + directory_.file("unmigrated.db").string() + busy_timeout, false);
 }

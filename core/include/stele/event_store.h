@@ -165,7 +165,8 @@ class STELE_API EventStore final {
   /// repeat. Throws unsupported without keys.
   std::int64_t rewrap_keys(const std::string& tenant = std::string(default_tenant));
   /// By key id, behind `after`, at most `limit` (1 … 10,000). No key can be seen in them.
-  std::vector<SubjectKey> list_subject_keys(const std::string& tenant, const std::optional<Uuid>& after = {},
+  std::vector<SubjectKey> list_subject_keys(const std::string& tenant = std::string(default_tenant),
+                                            const std::optional<Uuid>& after = {},
                                             std::size_t limit = 1'000);
 
   /// Checks the invariants behind G2, G4, G5, G7–G11 over the whole store, and the database's own integrity. Reads

@@ -31,7 +31,9 @@ void a_store_that_nobody_touched_is_fine(Harness& harness) {
     store.append(request(command("r-" + std::to_string(i)), thing(id), ExpectedVersion::any(),
                          {full_event(2 * i), event("plain", R"({"x":1.50,"y":12345678901234567890})"), full_event(2 * i + 1)}))
         .or_throw();
-    if (i % 2 == 0) EXPECT_GT(seal_log(store, 2).events, 0);
+    if (i % 2 == 0) {
+      EXPECT_GT(seal_log(store, 2).events, 0);
+    }
   }
   store.append(StreamKey("acme", "thing", "0"), ExpectedVersion::any(), events(2)).or_throw();
   const std::string before = contents(store);
@@ -51,6 +53,7 @@ void a_store_that_nobody_touched_is_fine(Harness& harness) {
 }
 
 void what_a_superuser_does_is_named(Harness& harness) {
+  if (!harness.has(Capability::governance)) return;  // forgeries() needs both.
   struct Wanted {
     std::string script;
     ChainFault::Kind kind;
@@ -61,7 +64,7 @@ void what_a_superuser_does_is_named(Harness& harness) {
       {"a byte flipped", ChainFault::Kind::changed, Version(3), Position(3)},
       {"a time changed", ChainFault::Kind::changed, Version(3), Position(3)},
       {"a row deleted", ChainFault::Kind::removed, Version(3), Position(3)},
-      {"two exchanged", ChainFault::Kind::reordered, Version(2), Position(2)},
+      {"two exchanged", ChainFault::Kind::reordered, Version(2), Position(4)},
       {"the last row deleted", ChainFault::Kind::removed, Version(0), Position(9)},
   };
   std::size_t tried = 0;

@@ -49,6 +49,9 @@ constexpr Group groups[] = {
     {"checkpoints", checkpoint_cases},
     {"projections", projection_cases},
     {"governance", governance_cases},
+    {"schemas", schema_cases},
+    {"encryption", encryption_cases},
+    {"chains", chain_cases},
 };
 
 bool require_all() {

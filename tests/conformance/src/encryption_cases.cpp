@@ -69,8 +69,9 @@ void only_who_has_the_keys_can_read(Harness& harness) {
       EXPECT_EQ(stored.data.text().find("1234567") != std::string::npos, id == std::string("part"));
     }
   }
-  EXPECT_EQ(log_events(store, {.filter = {.attributes = {{"stele.key", store.list_subject_keys().at(0).key_id.to_string()}}}}).size(),
-            2u);
+  LogReadOptions of_key;
+  of_key.filter.attributes = {{"stele.key", store.list_subject_keys().at(0).key_id.to_string()}};
+  EXPECT_EQ(log_events(store, of_key).size(), 2u);
 }
 
 void without_keys_nothing_is_written_in_the_clear(Harness& harness) {

@@ -65,6 +65,9 @@ std::vector<RawScript> Harness::immutability_attacks() {
 std::vector<RawScript> Harness::corruptions() {
   not_offered(Capability::corruption);
 }
+std::vector<RawScript> Harness::forgeries() {
+  not_offered(Capability::corruption);
+}
 std::unique_ptr<driver::Driver> Harness::open_unmigrated() {
   not_offered(Capability::migrations);
 }

@@ -83,6 +83,12 @@ class Harness {
   /// verify() has to report it. Dropping a trigger first is part of the script. Run on a fresh storage each.
   virtual std::vector<RawScript> corruptions();
 
+  /// With the capabilities `corruption` and `governance`: what somebody with every right may do to a storage in which
+  /// positions 1 to 6 are a stream's versions 1 to 6 with {"n":1} … {"n":6}, and 7 to 9 another's. By these names: "a
+  /// byte flipped" (of position 3's payload), "a time changed" (its recorded_at), "a row deleted" (it), "two exchanged"
+  /// (the versions of 2 and 4), "the last row deleted" (9). What the store itself remembers is left as it is.
+  virtual std::vector<RawScript> forgeries();
+
   /// A driver on a second storage, the same at every call and empty, without any schema, at the first.
   virtual std::unique_ptr<driver::Driver> open_unmigrated();
 
