@@ -574,9 +574,10 @@ LEFT JOIN commands AS c ON c.command_no = e.command_no;
 -- --- Roles -------------------------------------------------------------------------------------------------------------
 --
 -- Nobody but the owner may do anything until grant_roles() is called. A reader selects; a writer appends, keeps snapshots
--- and runs projections too, and may remove both; an admin may do the same. No role may UPDATE, DELETE or TRUNCATE what is
--- append-only: append() runs with its owner's rights and is the only way to move a stream's head. What else is in the
--- schema, read models and the application's own tables, is left alone.
+-- and runs projections too, may remove both, and adds data subjects' keys; an admin may do the same, and governs: schemas and
+-- rules of event types, destroying keys, sealing the log. No role may UPDATE, DELETE or TRUNCATE what is append-only:
+-- append() runs with its owner's rights and is the only way to move a stream's head. What else is in the schema, read
+-- models and the application's own tables, is left alone.
 
 DO $$
 BEGIN
@@ -593,6 +594,11 @@ DECLARE
     kept CONSTANT text[] := ARRAY['snapshots', 'projections', 'projection_offsets', 'projection_members', 'dead_letters'];
     appended CONSTANT text[] := ARRAY['streams', 'commands', 'events', 'event_attributes', 'event_log',
                                       'stele_migrations'];
+    -- What governs the log, of a later migration: who may do what beside SELECT.
+    governing CONSTANT text[] := ARRAY['event_schemas', 'event_type_rules', 'subject_keys', 'event_hashes', 'log_seals'];
+    of_writers CONSTANT text[] := ARRAY['', '', 'INSERT', '', ''];
+    of_admins CONSTANT text[] := ARRAY['INSERT, DELETE', 'INSERT, UPDATE', 'INSERT, UPDATE', 'INSERT', 'INSERT'];
+    privileges text;
     own CONSTANT text := quote_ident(current_schema());
 BEGIN
     FOREACH role_name IN ARRAY ARRAY[reader, writer, admin] LOOP
@@ -600,7 +606,7 @@ BEGIN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
         END IF;
         EXECUTE format('GRANT USAGE ON SCHEMA %s TO %I', own, role_name);
-        FOREACH relation IN ARRAY appended || kept LOOP
+        FOREACH relation IN ARRAY appended || kept || governing LOOP
             CONTINUE WHEN to_regclass(own || '.' || relation) IS NULL;
             EXECUTE format('REVOKE ALL ON %s.%I FROM %I', own, relation, role_name);
             EXECUTE format('GRANT SELECT ON %s.%I TO %I', own, relation, role_name);
@@ -614,6 +620,11 @@ BEGIN
         FOREACH relation IN ARRAY kept LOOP
             CONTINUE WHEN to_regclass(own || '.' || relation) IS NULL;
             EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %s.%I TO %I', own, relation, role_name);
+        END LOOP;
+        FOR i IN 1 .. cardinality(governing) LOOP
+            privileges := CASE role_name WHEN admin THEN of_admins[i] ELSE of_writers[i] END;
+            CONTINUE WHEN privileges = '' OR to_regclass(own || '.' || governing[i]) IS NULL;
+            EXECUTE format('GRANT %s ON %s.%I TO %I', privileges, own, governing[i], role_name);
         END LOOP;
     END LOOP;
 END

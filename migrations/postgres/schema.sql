@@ -36,6 +36,33 @@ constraint event_attributes_global_position_fkey on event_attributes
 constraint event_attributes_pkey on event_attributes
     PRIMARY KEY (global_position, name)
 
+constraint event_hashes_global_position_check on event_hashes
+    CHECK (global_position >= 1)
+
+constraint event_hashes_pkey on event_hashes
+    PRIMARY KEY (global_position)
+
+constraint event_schemas_pkey on event_schemas
+    PRIMARY KEY (tenant_id, event_type, event_version)
+
+constraint event_schemas_schema_text_check on event_schemas
+    CHECK (schema_text::json IS NOT NULL)
+
+constraint event_type_rules_keep_days_check on event_type_rules
+    CHECK (keep_days >= 0)
+
+constraint event_type_rules_masked_check on event_type_rules
+    CHECK (jsonb_typeof(masked) = 'array'::text)
+
+constraint event_type_rules_pkey on event_type_rules
+    PRIMARY KEY (tenant_id, event_type)
+
+constraint event_type_rules_revision_check on event_type_rules
+    CHECK (revision >= 1)
+
+constraint event_type_rules_schema_mode_check on event_type_rules
+    CHECK (schema_mode = ANY (ARRAY['off'::text, 'warn'::text, 'enforce'::text]))
+
 constraint events_check on events
     CHECK (valid_to::timestamp with time zone > valid_from::timestamp with time zone)
 
@@ -47,6 +74,21 @@ constraint events_command_no_fkey on events
 
 constraint events_pkey on events
     PRIMARY KEY (global_position)
+
+constraint log_seals_after_position_check on log_seals
+    CHECK (after_position >= 0)
+
+constraint log_seals_check on log_seals
+    CHECK (to_position >= after_position)
+
+constraint log_seals_events_check on log_seals
+    CHECK (events >= 0)
+
+constraint log_seals_pkey on log_seals
+    PRIMARY KEY (seal_number)
+
+constraint log_seals_seal_number_check on log_seals
+    CHECK (seal_number >= 1)
 
 constraint projection_members_member_check on projection_members
     CHECK (member <> ''::text)
@@ -110,6 +152,21 @@ constraint streams_pkey on streams
 
 constraint streams_tenant_id_stream_type_stream_id_key on streams
     UNIQUE (tenant_id, stream_type, stream_id)
+
+constraint subject_keys_check on subject_keys
+    CHECK ((wrapped IS NULL) = (master_key_id IS NULL))
+
+constraint subject_keys_check1 on subject_keys
+    CHECK ((wrapped IS NULL) = (destroyed_at IS NOT NULL))
+
+constraint subject_keys_check2 on subject_keys
+    CHECK (subject IS NOT NULL OR destroyed_at IS NOT NULL)
+
+constraint subject_keys_pkey on subject_keys
+    PRIMARY KEY (key_id)
+
+constraint subject_keys_wrapped_check on subject_keys
+    CHECK (length(wrapped) >= 1 AND length(wrapped) <= 4096)
 
 domain actor_kind
     text CHECK (VALUE = ANY (ARRAY['user'::text, 'service'::text, 'agent'::text, 'system'::text]))
@@ -409,6 +466,11 @@ DECLARE
     kept CONSTANT text[] := ARRAY['snapshots', 'projections', 'projection_offsets', 'projection_members', 'dead_letters'];
     appended CONSTANT text[] := ARRAY['streams', 'commands', 'events', 'event_attributes', 'event_log',
                                       'stele_migrations'];
+    -- What governs the log, of a later migration: who may do what beside SELECT.
+    governing CONSTANT text[] := ARRAY['event_schemas', 'event_type_rules', 'subject_keys', 'event_hashes', 'log_seals'];
+    of_writers CONSTANT text[] := ARRAY['', '', 'INSERT', '', ''];
+    of_admins CONSTANT text[] := ARRAY['INSERT, DELETE', 'INSERT, UPDATE', 'INSERT, UPDATE', 'INSERT', 'INSERT'];
+    privileges text;
     own CONSTANT text := quote_ident(current_schema());
 BEGIN
     FOREACH role_name IN ARRAY ARRAY[reader, writer, admin] LOOP
@@ -416,7 +478,7 @@ BEGIN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
         END IF;
         EXECUTE format('GRANT USAGE ON SCHEMA %s TO %I', own, role_name);
-        FOREACH relation IN ARRAY appended || kept LOOP
+        FOREACH relation IN ARRAY appended || kept || governing LOOP
             CONTINUE WHEN to_regclass(own || '.' || relation) IS NULL;
             EXECUTE format('REVOKE ALL ON %s.%I FROM %I', own, relation, role_name);
             EXECUTE format('GRANT SELECT ON %s.%I TO %I', own, relation, role_name);
@@ -431,7 +493,25 @@ BEGIN
             CONTINUE WHEN to_regclass(own || '.' || relation) IS NULL;
             EXECUTE format('GRANT INSERT, UPDATE, DELETE ON %s.%I TO %I', own, relation, role_name);
         END LOOP;
+        FOR i IN 1 .. cardinality(governing) LOOP
+            privileges := CASE role_name WHEN admin THEN of_admins[i] ELSE of_writers[i] END;
+            CONTINUE WHEN privileges = '' OR to_regclass(own || '.' || governing[i]) IS NULL;
+            EXECUTE format('GRANT %s ON %s.%I TO %I', privileges, own, governing[i], role_name);
+        END LOOP;
     END LOOP;
+END
+
+function keys_only_forwards
+    () returns trigger, plpgsql, own search_path:
+BEGIN
+    IF NEW.key_id <> OLD.key_id OR NEW.tenant_id <> OLD.tenant_id OR NEW.created_at <> OLD.created_at
+        OR NEW.subject IS NOT NULL AND NEW.subject IS DISTINCT FROM OLD.subject
+        OR OLD.destroyed_at IS NOT NULL
+            AND (NEW.destroyed_at IS DISTINCT FROM OLD.destroyed_at OR NEW.wrapped IS NOT NULL) THEN
+        RAISE EXCEPTION 'a destroyed key stays so, and no key becomes another: UPDATE refused'
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
 END
 
 function lock_class
@@ -468,6 +548,16 @@ BEGIN
     RETURN NULL;
 END
 
+function refuse_schema_in_use
+    () returns trigger, plpgsql, own search_path:
+BEGIN
+    IF EXISTS (SELECT FROM events AS e WHERE e.event_type = OLD.event_type AND e.tenant_id = OLD.tenant_id
+                                         AND e.event_version = OLD.event_version) THEN
+        RAISE EXCEPTION 'there are events of this schema: DELETE refused' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN OLD;
+END
+
 function refuse_stray_events
     () returns trigger, plpgsql, own search_path:
 BEGIN
@@ -479,6 +569,15 @@ BEGIN
             USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NULL;
+END
+
+function rules_only_forwards
+    () returns trigger, plpgsql, own search_path:
+BEGIN
+    IF NEW.tenant_id <> OLD.tenant_id OR NEW.event_type <> OLD.event_type OR NEW.revision <= OLD.revision THEN
+        RAISE EXCEPTION 'a change of rules adds to their revision: UPDATE refused' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
 END
 
 function settled_position
@@ -539,6 +638,15 @@ index event_attributes_pkey
 index event_attributes_value
     CREATE INDEX event_attributes_value ON event_attributes USING btree (name, value, global_position)
 
+index event_hashes_pkey
+    CREATE UNIQUE INDEX event_hashes_pkey ON event_hashes USING btree (global_position)
+
+index event_schemas_pkey
+    CREATE UNIQUE INDEX event_schemas_pkey ON event_schemas USING btree (tenant_id, event_type, event_version)
+
+index event_type_rules_pkey
+    CREATE UNIQUE INDEX event_type_rules_pkey ON event_type_rules USING btree (tenant_id, event_type)
+
 index events_causation
     CREATE INDEX events_causation ON events USING btree (causation_id, global_position) WHERE causation_id IS NOT NULL
 
@@ -575,6 +683,9 @@ index events_tenant
 index events_type
     CREATE INDEX events_type ON events USING btree (event_type, global_position)
 
+index log_seals_pkey
+    CREATE UNIQUE INDEX log_seals_pkey ON log_seals USING btree (seal_number)
+
 index projection_members_pkey
     CREATE UNIQUE INDEX projection_members_pkey ON projection_members USING btree (projection_name, tenant_id, member)
 
@@ -598,6 +709,15 @@ index streams_pkey
 
 index streams_tenant_id_stream_type_stream_id_key
     CREATE UNIQUE INDEX streams_tenant_id_stream_type_stream_id_key ON streams USING btree (tenant_id, stream_type, stream_id)
+
+index subject_keys_pkey
+    CREATE UNIQUE INDEX subject_keys_pkey ON subject_keys USING btree (key_id)
+
+index subject_keys_subject
+    CREATE UNIQUE INDEX subject_keys_subject ON subject_keys USING btree (tenant_id, subject) WHERE subject IS NOT NULL
+
+index subject_keys_tenant
+    CREATE INDEX subject_keys_tenant ON subject_keys USING btree (tenant_id, key_id)
 
 table commands
     command_no bigint NOT NULL GENERATED ALWAYS AS IDENTITY
@@ -632,6 +752,28 @@ table event_attributes
     name key_64 NOT NULL
     value key_255 NOT NULL
 
+table event_hashes
+    global_position bigint NOT NULL
+    content_hash sha256_hash NOT NULL
+    link sha256_hash NOT NULL
+
+table event_schemas
+    tenant_id key_64 NOT NULL
+    event_type key_128 NOT NULL
+    event_version schema_version NOT NULL
+    schema_text text NOT NULL
+    recorded_at timestamp with time zone NOT NULL
+
+table event_type_rules
+    tenant_id key_64 NOT NULL
+    event_type key_128 NOT NULL
+    schema_mode text NOT NULL DEFAULT 'enforce'::text
+    masked jsonb NOT NULL DEFAULT '[]'::jsonb
+    mask_contexts boolean NOT NULL DEFAULT true
+    keep_days integer
+    revision bigint NOT NULL DEFAULT 1
+    updated_at timestamp with time zone NOT NULL
+
 table events
     global_position bigint NOT NULL GENERATED ALWAYS AS IDENTITY
     stream_no bigint NOT NULL
@@ -661,6 +803,15 @@ table events
     policy_context json_object
     model_context json_object
     display json_object
+
+table log_seals
+    seal_number bigint NOT NULL
+    after_position bigint NOT NULL
+    to_position bigint NOT NULL
+    events bigint NOT NULL
+    root sha256_hash NOT NULL
+    seal_hash sha256_hash NOT NULL
+    sealed_at timestamp with time zone NOT NULL
 
 table projection_members
     projection_name text COLLATE "C" NOT NULL
@@ -705,6 +856,15 @@ table streams
     created_at timestamp with time zone NOT NULL
     last_recorded_at timestamp with time zone NOT NULL
 
+table subject_keys
+    key_id uuid NOT NULL
+    tenant_id key_64 NOT NULL
+    subject key_255
+    master_key_id key_128
+    wrapped bytea
+    created_at timestamp with time zone NOT NULL
+    destroyed_at timestamp with time zone
+
 trigger commands_append_only on commands
     CREATE TRIGGER commands_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON commands FOR EACH STATEMENT EXECUTE FUNCTION refuse_change() ENABLE ALWAYS
 
@@ -714,17 +874,41 @@ trigger event_attributes_append_only on event_attributes
 trigger event_attributes_no_more on event_attributes
     CREATE TRIGGER event_attributes_no_more AFTER INSERT ON event_attributes REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION refuse_more_attributes() ENABLE ALWAYS
 
+trigger event_hashes_append_only on event_hashes
+    CREATE TRIGGER event_hashes_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON event_hashes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change() ENABLE ALWAYS
+
+trigger event_schemas_no_delete on event_schemas
+    CREATE TRIGGER event_schemas_no_delete BEFORE DELETE ON event_schemas FOR EACH ROW EXECUTE FUNCTION refuse_schema_in_use() ENABLE ALWAYS
+
+trigger event_schemas_no_update on event_schemas
+    CREATE TRIGGER event_schemas_no_update BEFORE UPDATE OR TRUNCATE ON event_schemas FOR EACH STATEMENT EXECUTE FUNCTION refuse_change() ENABLE ALWAYS
+
+trigger event_type_rules_no_delete on event_type_rules
+    CREATE TRIGGER event_type_rules_no_delete BEFORE DELETE OR TRUNCATE ON event_type_rules FOR EACH STATEMENT EXECUTE FUNCTION refuse_change() ENABLE ALWAYS
+
+trigger event_type_rules_only_forwards on event_type_rules
+    CREATE TRIGGER event_type_rules_only_forwards BEFORE UPDATE ON event_type_rules FOR EACH ROW EXECUTE FUNCTION rules_only_forwards() ENABLE ALWAYS
+
 trigger events_append_only on events
     CREATE TRIGGER events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change() ENABLE ALWAYS
 
 trigger events_no_stray on events
     CREATE TRIGGER events_no_stray AFTER INSERT ON events REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION refuse_stray_events() ENABLE ALWAYS
 
+trigger log_seals_append_only on log_seals
+    CREATE TRIGGER log_seals_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON log_seals FOR EACH STATEMENT EXECUTE FUNCTION refuse_change() ENABLE ALWAYS
+
 trigger streams_no_delete on streams
     CREATE TRIGGER streams_no_delete BEFORE DELETE OR TRUNCATE ON streams FOR EACH STATEMENT EXECUTE FUNCTION refuse_change() ENABLE ALWAYS
 
 trigger streams_only_forwards on streams
     CREATE TRIGGER streams_only_forwards BEFORE UPDATE ON streams FOR EACH ROW EXECUTE FUNCTION only_forwards() ENABLE ALWAYS
+
+trigger subject_keys_no_delete on subject_keys
+    CREATE TRIGGER subject_keys_no_delete BEFORE DELETE OR TRUNCATE ON subject_keys FOR EACH STATEMENT EXECUTE FUNCTION refuse_change() ENABLE ALWAYS
+
+trigger subject_keys_only_forwards on subject_keys
+    CREATE TRIGGER subject_keys_only_forwards BEFORE UPDATE ON subject_keys FOR EACH ROW EXECUTE FUNCTION keys_only_forwards() ENABLE ALWAYS
 
 type append_answer
     status text

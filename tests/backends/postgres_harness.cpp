@@ -36,8 +36,8 @@ std::unique_ptr<driver::Driver> PostgresHarness::open() {
 }
 
 std::set<Capability> PostgresHarness::capabilities() const {
-  return {Capability::durable,    Capability::raw_sql,   Capability::corruption, Capability::migrations,
-          Capability::write_lock, Capability::positions, Capability::read_models};
+  return {Capability::durable,    Capability::raw_sql,   Capability::corruption,  Capability::migrations,
+          Capability::write_lock, Capability::positions, Capability::read_models, Capability::governance};
 }
 
 std::string PostgresHarness::raw_sql(const std::string& statement) {
@@ -93,6 +93,42 @@ std::vector<RawScript> PostgresHarness::immutability_attacks() {
       {"a stream's head moved back", {"UPDATE streams SET version = version - 1"}},
       {"a stream renamed", {"UPDATE streams SET stream_id = stream_id || '-x', version = version + 1"}},
       {"DELETE of streams", {"DELETE FROM streams"}},
+      {"UPDATE of schemas", {"UPDATE event_schemas SET schema_text = '{\"changed\":true}'"}},
+      {"DELETE of schemas in use", {"DELETE FROM event_schemas"}},
+      {"DELETE of rules", {"DELETE FROM event_type_rules"}},
+      {"UPDATE of rules that tells nobody", {"UPDATE event_type_rules SET schema_mode = 'off'"}},
+      {"UPDATE of rules' type",
+       {"UPDATE event_type_rules SET event_type = event_type || '-x', revision = revision + 1"}},
+      {"DELETE of subject keys", {"DELETE FROM subject_keys"}},
+      {"a subject key of another subject", {"UPDATE subject_keys SET subject = subject || '-x'"}},
+      {"a subject key of another tenant", {"UPDATE subject_keys SET tenant_id = 'another'"}},
+      {"a subject key that is still good without its subject",
+       {"UPDATE subject_keys SET subject = NULL WHERE destroyed_at IS NULL"}},
+      {"a subject key that is still good without its bytes",
+       {"UPDATE subject_keys SET wrapped = NULL, master_key_id = NULL WHERE destroyed_at IS NULL"}},
+      {"a forgotten subject remembered", {"UPDATE subject_keys SET subject = 'again' WHERE subject IS NULL"}},
+      {"TRUNCATE of schemas", {"TRUNCATE event_schemas"}},
+      {"TRUNCATE of rules", {"TRUNCATE event_type_rules"}},
+      {"UPSERT of rules",
+       {"INSERT INTO event_type_rules SELECT * FROM event_type_rules ON CONFLICT (tenant_id, event_type) DO UPDATE SET "
+        "schema_mode = 'off'"}},
+      {"TRUNCATE of subject keys", {"TRUNCATE subject_keys"}},
+      {"a subject key's time moved", {"UPDATE subject_keys SET created_at = created_at - interval '1 s'"}},
+      {"a destroyed key given bytes again",
+       {"UPDATE subject_keys SET wrapped = '\\x00', master_key_id = 'm', destroyed_at = NULL WHERE subject = "
+        "'subject-102'"}},
+      {"a destroyed key's time moved",
+       {"UPDATE subject_keys SET destroyed_at = destroyed_at - interval '1 s' WHERE destroyed_at IS NOT NULL"}},
+      {"a subject key with another id", {"UPDATE subject_keys SET key_id = gen_random_uuid()"}},
+      {"UPDATE of hashes", {"UPDATE event_hashes SET link = content_hash"}},
+      {"DELETE of hashes", {"DELETE FROM event_hashes"}},
+      {"TRUNCATE of hashes", {"TRUNCATE event_hashes"}},
+      {"UPSERT of hashes",
+       {"INSERT INTO event_hashes SELECT * FROM event_hashes ON CONFLICT (global_position) DO UPDATE SET link = "
+        "excluded.content_hash"}},
+      {"UPDATE of seals", {"UPDATE log_seals SET seal_hash = root"}},
+      {"DELETE of seals", {"DELETE FROM log_seals"}},
+      {"TRUNCATE of seals", {"TRUNCATE log_seals"}},
   };
   std::vector<RawScript> all = attacks;
   for (RawScript attack : attacks) {
@@ -147,6 +183,7 @@ std::vector<RawScript> PostgresHarness::corruptions() {
        {"CREATE FUNCTION helpful() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
         "CREATE TRIGGER helpful BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION helpful()"}},
       {"a trigger dropped", {"DROP TRIGGER events_append_only ON events"}},
+      {"a trigger of governance dropped", {"DROP TRIGGER subject_keys_only_forwards ON subject_keys"}},
       {"a trigger switched off", {"ALTER TABLE events DISABLE TRIGGER events_append_only"}},
       {"a trigger that replicas pass by", {"ALTER TABLE commands ENABLE TRIGGER commands_append_only"}},
       {"a trigger that does nothing",

@@ -8,6 +8,7 @@
 
 #include "append.h"
 #include "commands.h"
+#include "governance.h"
 #include "log_query.h"
 #include "postgres_server.h"
 #include "projections.h"
@@ -54,6 +55,16 @@ constexpr const char* fill = R"(
     FROM generate_series(1, 500) AS i, generate_series(0, 15) AS n;
   INSERT INTO dead_letters SELECT 'p-' || i, '', n, 1, n % 16, gen_random_uuid(), 1, '', now()
     FROM generate_series(1, 500) AS i, generate_series(1, 40) AS n;
+  INSERT INTO event_schemas SELECT 't-' || i % 100, 'Type' || i / 100, 1, '{}', now() FROM generate_series(0, 9999) AS i;
+  INSERT INTO event_type_rules (tenant_id, event_type, updated_at)
+    SELECT 't-' || i % 100, 'Type' || i / 100, now() FROM generate_series(0, 9999) AS i;
+  INSERT INTO subject_keys (key_id, tenant_id, subject, master_key_id, wrapped, created_at)
+    SELECT md5('k' || i)::uuid, 't-' || i % 100, 's-' || i / 100, 'm', '\x00', now() FROM generate_series(0, 9999) AS i;
+  INSERT INTO event_hashes SELECT global_position, decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex')
+    FROM events;
+  INSERT INTO log_seals SELECT i, i - 1, i, 1, decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex'), now()
+    FROM generate_series(1, 10000) AS i;
+  ANALYZE event_schemas; ANALYZE event_type_rules; ANALYZE subject_keys; ANALYZE event_hashes; ANALYZE log_seals;
   ANALYZE streams; ANALYZE commands; ANALYZE events; ANALYZE event_attributes; ANALYZE snapshots; ANALYZE projections;
   ANALYZE projection_offsets; ANALYZE projection_members; ANALYZE dead_letters;
 )";
@@ -107,7 +118,8 @@ class PostgresPlans : public ::testing::TestWithParam<std::string> {
     EXPECT_FALSE(plans_.empty()) << "no statement was caught";
     static const std::regex scan(
         "Seq Scan on (\\S+\\.)?(events|streams|commands|event_attributes|snapshots|"
-        "projections|projection_offsets|projection_members|dead_letters)\\b");
+        "projections|projection_offsets|projection_members|dead_letters|"
+        "event_schemas|event_type_rules|subject_keys|event_hashes|log_seals)\\b");
     std::string all;
     for (const std::string& plan : plans_) {
       EXPECT_FALSE(std::regex_search(plan, scan)) << plan;
@@ -374,6 +386,57 @@ TEST_P(PostgresPlans, Projections) {
        {"projections_pkey", "projection_offsets_pkey", "projection_members_pkey", "dead_letters_pkey"}) {
     expect_index(found, index);
   }
+}
+
+TEST_P(PostgresPlans, Governance) {
+  const std::string tenant = "t-7";
+  const EventForm unused{"Rare", 3};
+  const std::string types = plans([&](postgres::Session& session) {
+    EXPECT_GE(event_types_revision(session, tenant), 100);
+    EXPECT_GE(list_event_types(session, tenant).schemas.size(), 100U);
+    EXPECT_TRUE(add_schema(session, {tenant, unused, "{}", {}}));
+    EXPECT_TRUE(remove_schema(session, tenant, unused));
+    EventTypeRules rules;
+    rules.tenant = tenant;
+    rules.event_type = "Type1";
+    set_type_rules(session, rules);
+  });
+  expect_index(types, "event_schemas_pkey");
+  expect_index(types, "event_type_rules_pkey");
+  expect_index(types, "events_(type|tenant)");  // Whichever has fewer.
+
+  const Uuid key_id = *Uuid::parse(schema_->connect().value("SELECT md5('k7')::uuid"));
+  EXPECT_TRUE(find_subject_key(*session_, tenant, "s-0"));
+  const std::string keys = plans([&](postgres::Session& session) {
+    SubjectKey key;
+    key.tenant = tenant;
+    key.key_id = Uuid::v7();
+    key.subject = key.key_id.to_string();
+    key.wrapped = WrappedKey{"m", "w"};
+    EXPECT_TRUE(add_subject_key(session, key));
+    EXPECT_TRUE(find_subject_key(session, tenant, "s-0"));
+    EXPECT_EQ(find_subject_keys(session, tenant, {&key_id, 1}).size(), 1U);
+    EXPECT_EQ(list_subject_keys(session, tenant, key_id, 5).size(), 5U);
+    EXPECT_EQ(list_subject_keys(session, tenant, std::nullopt, 5).size(), 5U);
+    EXPECT_TRUE(rewrap_subject_key(session, tenant, key.key_id, *key.wrapped, {"n", "v"}));
+    EXPECT_TRUE(destroy_subject_key(session, tenant, key.key_id));
+    EXPECT_TRUE(forget_subject(session, tenant, key.key_id));
+  });
+  expect_index(keys, "subject_keys_subject");
+  expect_index(keys, "subject_keys_tenant");
+
+  const std::string seals = plans([&](postgres::Session& session) {
+    LogSeal seal = last_seal(session).value();
+    seal.after = seal.to;
+    ++seal.number;
+    const driver::EventHash hash{Position(1'000'000 + seal.number), {}, {}};
+    EXPECT_TRUE(add_seal(session, seal, {&hash, 1}));
+    EXPECT_EQ(list_seals(session, 5'000, 3).size(), 3U);
+    EXPECT_EQ(read_hashes(session, Position(100), Position(900), 5).size(), 5U);
+    EXPECT_TRUE(find_hash(session, StreamKey("thing-7", "s-7"), Version(2)));
+  });
+  for (const char* index : {"log_seals_pkey", "event_hashes_pkey", "events_stream"}) expect_index(seals, index);
+  expect_none(seals, "Sort");
 }
 
 // stats() counts everything and so reads everything. It shows that the tests above can fail.

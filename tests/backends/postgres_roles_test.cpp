@@ -247,6 +247,98 @@ TEST_F(PostgresRoles, WriterAndAdminRunProjections) {
   }
 }
 
+SubjectKey key_of(const std::string& subject) {
+  SubjectKey key;
+  key.key_id = Uuid::v7();
+  key.subject = subject;
+  key.wrapped = WrappedKey{"m", "w"};
+  return key;
+}
+
+TEST_F(PostgresRoles, AdminGoverns) {
+  EventStore store = open(*admin_);
+  driver::Driver& driver = store.driver();
+  const std::string tenant(default_tenant);
+  EXPECT_TRUE(driver.add_schema({tenant, {"Happened", 1}, "{}", {}}));
+  EXPECT_TRUE(driver.add_schema({tenant, {"Unused", 1}, "{}", {}}));
+  EXPECT_TRUE(driver.remove_schema(tenant, {"Unused", 1}));
+  EXPECT_THROW(driver.remove_schema(tenant, {"Happened", 1}), Error) << "there are events of it";
+  EventTypeRules rules;
+  rules.event_type = "Happened";
+  driver.set_type_rules(rules);
+  const SubjectKey key = key_of("a");
+  EXPECT_TRUE(driver.add_subject_key(key));
+  EXPECT_TRUE(driver.rewrap_subject_key(tenant, key.key_id, *key.wrapped, {"n", "v"}));
+  EXPECT_TRUE(driver.destroy_subject_key(tenant, key.key_id));
+  EXPECT_TRUE(driver.forget_subject(tenant, key.key_id));
+  LogSeal seal;
+  seal.to = Position(1);
+  seal.events = 1;
+  const driver::EventHash hash{Position(1), {}, {}};
+  EXPECT_TRUE(driver.add_seal(seal, {&hash, 1}));
+  PostgresConnection bare = connect(*admin_);
+  expect_refused(bare,
+                 {"UPDATE event_schemas SET schema_text = '[]'", "TRUNCATE event_schemas",
+                  "DELETE FROM event_type_rules", "TRUNCATE event_type_rules", "DELETE FROM subject_keys",
+                  "TRUNCATE subject_keys", "UPDATE event_hashes SET link = content_hash", "DELETE FROM event_hashes",
+                  "TRUNCATE event_hashes", "UPDATE log_seals SET events = 0", "DELETE FROM log_seals",
+                  "TRUNCATE log_seals", "DROP TRIGGER log_seals_append_only ON log_seals"},
+                 denied);
+  expect_refused(bare,
+                 {"DELETE FROM event_schemas", "UPDATE event_type_rules SET schema_mode = 'off'",
+                  "UPDATE subject_keys SET wrapped = 'w', master_key_id = 'm', destroyed_at = NULL, subject = 'b'"},
+                 {"refused"});
+}
+
+TEST_F(PostgresRoles, WriterAddsSubjectKeysAndGovernsNothing) {
+  const std::string tenant(default_tenant);
+  EXPECT_TRUE(owner_->driver().add_schema({tenant, {"Happened", 1}, "{}", {}}));
+  EXPECT_TRUE(owner_->driver().add_seal(LogSeal(), {}));
+  const SubjectKey known = key_of("known");
+  EXPECT_TRUE(owner_->driver().add_subject_key(known));
+  for (const PostgresLogin* login : {reader_.get(), writer_.get()}) {
+    EventStore store = open(*login);
+    driver::Driver& driver = store.driver();
+    EXPECT_EQ(driver.event_types_revision(tenant), 1);
+    EXPECT_EQ(driver.list_event_types(tenant).schemas.size(), 1U);
+    EXPECT_TRUE(driver.find_subject_key(tenant, "known"));
+    EXPECT_TRUE(driver.last_seal());
+    EXPECT_TRUE(driver.read_hashes({}, Position(9), 9).empty());
+    EXPECT_FALSE(driver.find_hash(StreamKey("thing", "first"), Version(1)));
+    if (login == writer_.get()) {
+      EXPECT_TRUE(driver.add_subject_key(key_of("a")));
+      EXPECT_FALSE(driver.add_subject_key(key_of("a")));
+    }
+    EventTypeRules rules;
+    rules.event_type = "Happened";
+    LogSeal second;
+    second.number = 2;
+    std::vector<std::function<void()>> calls = {
+        [&] {
+          driver.add_schema({tenant, {"Other", 1}, "{}", {}});
+        },
+        [&] {
+          driver.remove_schema(tenant, {"Other", 1});
+        },
+        [&] { driver.set_type_rules(rules); },
+        [&] {
+          driver.rewrap_subject_key(tenant, known.key_id, *known.wrapped, {"n", "v"});
+        },
+        [&] { driver.destroy_subject_key(tenant, known.key_id); },
+        [&] { driver.forget_subject(tenant, known.key_id); },
+        [&] { driver.add_seal(second, {}); }};
+    if (login == reader_.get()) calls.emplace_back([&] { driver.add_subject_key(key_of("b")); });
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      try {
+        calls[i]();
+        ADD_FAILURE() << "call " << i << " was done";
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::permission_denied) << i << ": " << error.what();
+      }
+    }
+  }
+}
+
 // A superuser who owns all of it, and says so as a replica.
 TEST_F(PostgresRoles, OwnerChangesNothing) {
   const std::vector<std::string> before = contents();

@@ -224,6 +224,71 @@ TEST_F(PostgresTenants, AStoreOfOneTenantWorks) {
   EXPECT_TRUE(acme.driver().acquire_lease({{"p", "acme"}, 1, 0}, "runner", std::chrono::seconds(5)));
 }
 
+// Schemas, rules and keys are a tenant's; hashes and seals are the whole store's, and no tenant sees them.
+TEST_F(PostgresTenants, WhatGovernsIsOneTenants) {
+  driver::Driver& driver = owner_->driver();
+  SubjectKey acmes;
+  for (const char* tenant : {"acme", "rival"}) {
+    ASSERT_TRUE(driver.add_schema({tenant, {"Happened", 1}, "{}", {}}));
+    ASSERT_TRUE(driver.add_schema({tenant, {"Unused", 1}, "{}", {}}));
+    SubjectKey key;
+    key.tenant = tenant;
+    key.key_id = Uuid::v7();
+    key.subject = "somebody";
+    key.wrapped = WrappedKey{"m", "w"};
+    ASSERT_TRUE(driver.add_subject_key(key));
+    if (acmes.subject.empty()) acmes = key;
+  }
+  LogSeal seal;
+  seal.to = Position(1);
+  seal.events = 1;
+  const driver::EventHash hash{Position(1), {}, {}};
+  ASSERT_TRUE(driver.add_seal(seal, {&hash, 1}));
+  const std::vector<std::pair<std::string, std::string>> rows_of_a_tenant = {{"event_schemas", "2"},
+                                                                             {"event_type_rules", "2"},
+                                                                             {"subject_keys", "1"},
+                                                                             {"event_hashes", "0"},
+                                                                             {"log_seals", "0"}};
+  const PostgresLogin admin("IN ROLE " + admin_role_->name());
+  PostgresConnection connection = admin.connect(schema_->name());
+  for (const auto& [table, rows] : rows_of_a_tenant) {
+    EXPECT_EQ(connection.value("SELECT count(*) FROM " + table), "0") << table;
+  }
+  connection.run("SET app.current_tenant_id = 'rival'");
+  for (const auto& [table, rows] : rows_of_a_tenant) {
+    EXPECT_EQ(connection.value("SELECT count(*) FROM " + table), rows) << table;
+    if (rows == "0") continue;
+    EXPECT_EQ(connection.value("SELECT count(*) FROM " + table + " WHERE tenant_id <> 'rival'"), "0") << table;
+  }
+  for (const char* attack :
+       {"INSERT INTO event_schemas VALUES ('acme', 'New', 1, '{}', now())",
+        "INSERT INTO event_type_rules (tenant_id, event_type, updated_at) VALUES ('acme', 'New', now())",
+        "INSERT INTO subject_keys (key_id, tenant_id, subject, master_key_id, wrapped, created_at) "
+        "VALUES (gen_random_uuid(), 'acme', 's', 'm', 'w', now())",
+        "INSERT INTO event_hashes SELECT 2, decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex')",
+        "INSERT INTO log_seals SELECT 2, 1, 2, 1, decode(repeat('00', 32), 'hex'), decode(repeat('00', 32), 'hex'), "
+        "now()"}) {
+    EXPECT_NE(connection.execute(attack).find("row-level security"), std::string::npos) << attack;
+  }
+  const auto changed = [&](const std::string& statement) {
+    return connection.value("WITH changed AS (" + statement + " RETURNING 1) SELECT count(*) FROM changed");
+  };
+  EXPECT_EQ(changed("DELETE FROM event_schemas WHERE tenant_id = 'acme'"), "0");
+  EXPECT_EQ(changed("DELETE FROM event_schemas WHERE event_type = 'Unused'"), "1") << "its own";
+  EXPECT_EQ(changed("UPDATE event_type_rules SET revision = revision + 1 WHERE tenant_id = 'acme'"), "0");
+  EXPECT_EQ(changed("UPDATE subject_keys SET wrapped = NULL, master_key_id = NULL, destroyed_at = now()"), "1")
+      << "its own";
+  EXPECT_TRUE(driver.find_subject_key("acme", "somebody")->wrapped);
+
+  EventStore rival = careless("rival");
+  EXPECT_TRUE(rival.driver().find_subject_key("rival", "somebody"));
+  EXPECT_FALSE(rival.driver().find_subject_key("acme", "somebody"));
+  EXPECT_TRUE(rival.driver().find_subject_keys("acme", {&acmes.key_id, 1}).empty());
+  EXPECT_TRUE(rival.driver().list_event_types("acme").schemas.empty());
+  EXPECT_EQ(rival.driver().event_types_revision("acme"), 0);
+  EXPECT_FALSE(rival.driver().last_seal());
+}
+
 TEST_F(PostgresTenants, TheOwnerLooksAfterTheWholeStore) {
   PostgresConnection connection = owner_login_->connect(schema_->name());
   EXPECT_EQ(counts(connection), everything);

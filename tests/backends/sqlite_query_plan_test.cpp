@@ -18,6 +18,8 @@ const std::set<std::string> first_rows = {
     "SELECT recorded_at FROM events ORDER BY global_position DESC LIMIT 1",
     "SELECT seq FROM sqlite_sequence WHERE name = 'events'",
     "SELECT global_position FROM events ORDER BY global_position DESC LIMIT 1",
+    "SELECT seal_number, after_position, to_position, events, root, seal_hash FROM log_seals ORDER BY seal_number DESC "
+    "LIMIT 1",
 };
 
 class QueryPlan : public ::testing::Test {
@@ -301,6 +303,55 @@ TEST_F(QueryPlan, Projections) {
     driver.remove_generation(key, driver.add_generation(key));
     driver.remove_projection(key);
   });
+}
+
+TEST_F(QueryPlan, Governance) {
+  const std::string tenant(default_tenant);
+  const std::string types = plans([&](EventStore& store) {
+    driver::Driver& driver = store.driver();
+    EXPECT_EQ(driver.event_types_revision(tenant), 0);
+    EXPECT_TRUE(driver.add_schema({tenant, {"Type1", 2}, "{}", {}}));
+    EXPECT_TRUE(driver.remove_schema(tenant, {"Type1", 2}));
+    EventTypeRules rules;
+    rules.event_type = "Type2";
+    driver.set_type_rules(rules);
+    driver.set_type_rules(rules);
+    EXPECT_EQ(driver.list_event_types(tenant).rules.size(), 2U);
+  });
+  EXPECT_EQ(types.find("TEMP B-TREE"), std::string::npos) << types;
+  EXPECT_NE(types.find("events_type (event_type_no=?)"), std::string::npos) << types;
+  const std::string keys = plans([&](EventStore& store) {
+    driver::Driver& driver = store.driver();
+    SubjectKey key;
+    key.key_id = id(200);
+    key.subject = "somebody";
+    key.wrapped = WrappedKey{"m", "w"};
+    EXPECT_TRUE(driver.add_subject_key(key));
+    EXPECT_TRUE(driver.find_subject_key(tenant, "somebody"));
+    EXPECT_EQ(driver.find_subject_keys(tenant, {&key.key_id, 1}).size(), 1U);
+    EXPECT_EQ(driver.list_subject_keys(tenant, std::nullopt, 9).size(), 1U);
+    EXPECT_TRUE(driver.list_subject_keys(tenant, key.key_id, 9).empty());
+    EXPECT_TRUE(driver.rewrap_subject_key(tenant, key.key_id, *key.wrapped, {"n", "v"}));
+    EXPECT_TRUE(driver.destroy_subject_key(tenant, key.key_id));
+    EXPECT_TRUE(driver.forget_subject(tenant, key.key_id));
+  });
+  EXPECT_EQ(keys.find("TEMP B-TREE"), std::string::npos) << keys;
+  EXPECT_NE(keys.find("subject_keys_subject (tenant_id=? AND subject=?)"), std::string::npos) << keys;
+  EXPECT_NE(keys.find("subject_keys_tenant (tenant_id=? AND key_id>?)"), std::string::npos) << keys;
+  const std::string seals = plans([&](EventStore& store) {
+    driver::Driver& driver = store.driver();
+    LogSeal seal;
+    seal.to = Position(1);
+    seal.events = 1;
+    const driver::EventHash hash{Position(1), {}, {}};
+    EXPECT_TRUE(driver.add_seal(seal, {&hash, 1}));
+    EXPECT_TRUE(driver.last_seal());
+    EXPECT_EQ(driver.list_seals(0, 9).size(), 1U);
+    EXPECT_EQ(driver.read_hashes({}, Position(9), 9).size(), 1U);
+    EXPECT_TRUE(driver.find_hash(StreamKey("thing", "s-0"), Version(1)));
+  });
+  EXPECT_EQ(seals.find("TEMP B-TREE"), std::string::npos) << seals;
+  EXPECT_NE(seals.find("events_stream (stream_no=? AND stream_version=?)"), std::string::npos) << seals;
 }
 
 // stats() counts everything and so reads everything. It shows that the tests above can fail.

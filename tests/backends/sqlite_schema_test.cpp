@@ -77,6 +77,46 @@ TEST(SqliteSchema, DownAndUpAgainIsTheSame) {
   EXPECT_EQ(driver->migrations()->dump_schema(), before);
 }
 
+// What is destroyed is gone from the file, once it is there at all: WAL keeps older pages until a checkpoint.
+TEST(SqliteSchema, DestroyedKeysLeaveNothingInTheFile) {
+  const TemporaryDirectory directory;
+  const std::string file = directory.file("keys.db").string();
+  const auto driver = open_file(file);
+  Migrator(*driver->migrations()).up();
+  const auto wrapped = [](int number) {
+    return "wrapped-key-of-" + std::to_string(1'000 + number) + std::string(40, '!');
+  };
+  std::vector<Uuid> ids;
+  for (int i = 0; i < 300; ++i) {
+    SubjectKey key;
+    key.key_id = ids.emplace_back(Uuid::v7());
+    key.subject = "subject-" + std::to_string(i);
+    key.wrapped = WrappedKey{"m", wrapped(i)};
+    ASSERT_TRUE(driver->add_subject_key(key));
+  }
+  const auto checkpoint = [&] { return SqliteConnection(file).rows("PRAGMA wal_checkpoint(TRUNCATE)"); };
+  checkpoint();
+  ASSERT_NE(read_file(file).find(wrapped(7)), std::string::npos) << "it cannot be seen whether it is there";
+  const std::string tenant(default_tenant);
+  for (int i = 0; i < 300; ++i) {
+    if (i % 3 == 0) {
+      ASSERT_TRUE(driver->destroy_subject_key(tenant, ids[static_cast<std::size_t>(i)]));
+    } else if (i % 3 == 1) {
+      ASSERT_TRUE(driver->rewrap_subject_key(tenant, ids[static_cast<std::size_t>(i)], {"m", wrapped(i)}, {"n", "x"}));
+    }
+  }
+  checkpoint();
+  const std::string bytes = read_file(file);
+  const std::string log = read_file(file + "-wal");
+  int kept = 0;
+  for (int i = 0; i < 300; ++i) {
+    const bool there = bytes.find(wrapped(i)) != std::string::npos || log.find(wrapped(i)) != std::string::npos;
+    EXPECT_EQ(there, i % 3 == 2) << i;
+    kept += there ? 1 : 0;
+  }
+  EXPECT_EQ(kept, 100);
+}
+
 TEST(SqliteSchema, MetadataOfASnapshotIsAnObject) {
   const TemporaryDirectory directory;
   const auto driver = open_file(directory.file("schema.db"));

@@ -5,6 +5,7 @@
 #include "append.h"
 #include "commands.h"
 #include "errors.h"
+#include "governance.h"
 #include "listener.h"
 #include "log_query.h"
 #include "migrate.h"
@@ -67,6 +68,12 @@ auto PostgresDriver::reading(Use use) {
   return soci_backend::read_with_new_try(
       backend_name, embedded_migrations(), [this] { return lease(); }, use,
       [](Session& session) { return migration_history(session); });
+}
+
+template <class Use>
+auto PostgresDriver::once(Use use) {
+  const SessionPool::Lease session = lease();
+  return use(*session);
 }
 
 std::string_view PostgresDriver::name() const noexcept {
@@ -254,6 +261,76 @@ std::unique_ptr<driver::ReadModelTransaction> PostgresDriver::begin_read_model()
       if (error.code() != ErrorCode::cannot_connect || !again) throw;
     }
   }
+}
+
+std::int64_t PostgresDriver::event_types_revision(const std::string& tenant) {
+  return reading([&](Session& session) { return postgres::event_types_revision(session, tenant); });
+}
+
+driver::EventTypes PostgresDriver::list_event_types(const std::string& tenant) {
+  return reading([&](Session& session) { return postgres::list_event_types(session, tenant); });
+}
+
+bool PostgresDriver::add_schema(const EventSchema& schema) {
+  return once([&](Session& session) { return postgres::add_schema(session, schema); });
+}
+
+bool PostgresDriver::remove_schema(const std::string& tenant, const EventForm& form) {
+  return once([&](Session& session) { return postgres::remove_schema(session, tenant, form); });
+}
+
+void PostgresDriver::set_type_rules(const EventTypeRules& rules) {
+  once([&](Session& session) { postgres::set_type_rules(session, rules); });
+}
+
+bool PostgresDriver::add_subject_key(const SubjectKey& key) {
+  return once([&](Session& session) { return postgres::add_subject_key(session, key); });
+}
+
+std::optional<SubjectKey> PostgresDriver::find_subject_key(const std::string& tenant, const std::string& subject) {
+  return reading([&](Session& session) { return postgres::find_subject_key(session, tenant, subject); });
+}
+
+std::vector<SubjectKey> PostgresDriver::find_subject_keys(const std::string& tenant, std::span<const Uuid> key_ids) {
+  return reading([&](Session& session) { return postgres::find_subject_keys(session, tenant, key_ids); });
+}
+
+std::vector<SubjectKey> PostgresDriver::list_subject_keys(const std::string& tenant, const std::optional<Uuid>& after,
+                                                          std::size_t limit) {
+  return reading([&](Session& session) { return postgres::list_subject_keys(session, tenant, after, limit); });
+}
+
+bool PostgresDriver::rewrap_subject_key(const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
+                                        const WrappedKey& to) {
+  return once([&](Session& session) { return postgres::rewrap_subject_key(session, tenant, key_id, from, to); });
+}
+
+bool PostgresDriver::destroy_subject_key(const std::string& tenant, const Uuid& key_id) {
+  return once([&](Session& session) { return postgres::destroy_subject_key(session, tenant, key_id); });
+}
+
+bool PostgresDriver::forget_subject(const std::string& tenant, const Uuid& key_id) {
+  return once([&](Session& session) { return postgres::forget_subject(session, tenant, key_id); });
+}
+
+bool PostgresDriver::add_seal(const LogSeal& seal, std::span<const driver::EventHash> hashes) {
+  return once([&](Session& session) { return postgres::add_seal(session, seal, hashes); });
+}
+
+std::optional<LogSeal> PostgresDriver::last_seal() {
+  return reading([](Session& session) { return postgres::last_seal(session); });
+}
+
+std::vector<LogSeal> PostgresDriver::list_seals(std::int64_t after, std::size_t limit) {
+  return reading([&](Session& session) { return postgres::list_seals(session, after, limit); });
+}
+
+std::vector<driver::EventHash> PostgresDriver::read_hashes(Position after, Position to, std::size_t limit) {
+  return reading([&](Session& session) { return postgres::read_hashes(session, after, to, limit); });
+}
+
+std::optional<driver::EventHash> PostgresDriver::find_hash(const StreamKey& stream, Version version) {
+  return reading([&](Session& session) { return postgres::find_hash(session, stream, version); });
 }
 
 std::span<const driver::Migration> PostgresDriver::migrations() const noexcept {

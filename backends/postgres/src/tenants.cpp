@@ -24,10 +24,13 @@ BEGIN
             USING ERRCODE = 'feature_not_supported';
     END IF;
     FOREACH relation IN ARRAY ARRAY['streams', 'commands', 'events', 'event_attributes', 'snapshots', 'projections',
-                                    'projection_offsets', 'projection_members', 'dead_letters'] LOOP
+                                    'projection_offsets', 'projection_members', 'dead_letters', 'event_schemas',
+                                    'event_type_rules', 'subject_keys', 'event_hashes', 'log_seals'] LOOP
         condition := CASE relation
             WHEN 'event_attributes' THEN
                 'EXISTS (SELECT FROM events AS e WHERE e.global_position = event_attributes.global_position)'
+            WHEN 'event_hashes' THEN 'false'  -- Of the whole store.
+            WHEN 'log_seals' THEN 'false'
             WHEN 'snapshots' THEN 'EXISTS (SELECT FROM streams AS s WHERE s.stream_no = snapshots.stream_no)'
             ELSE of_tenant END;
         EXECUTE format('DROP POLICY IF EXISTS own_tenant ON %I', relation);
