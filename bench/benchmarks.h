@@ -33,6 +33,9 @@ void finish_projection_benchmarks();
 /// On SQLite, and on the server of STELE_TEST_POSTGRES_URL if it names one.
 void register_subscription_benchmarks(const Scale& scale);
 
+/// On SQLite, and on the server of STELE_TEST_POSTGRES_URL if it names one.
+void register_governance_benchmarks(const Scale& scale);
+
 /// On the server of STELE_TEST_POSTGRES_URL; nothing when it names none.
 void register_postgres_benchmarks(const Scale& scale);
 /// Drops what they shared.

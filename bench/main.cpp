@@ -123,6 +123,7 @@ int main(int argc, char** argv) {
     stele::bench::register_aggregate_benchmarks(options.scale);
     stele::bench::register_projection_benchmarks(options.scale);
     stele::bench::register_subscription_benchmarks(options.scale);
+    stele::bench::register_governance_benchmarks(options.scale);
     stele::bench::register_soci_benchmarks(options.scale);
     stele::bench::register_growth_benchmarks(options.scale, options.largest);
     benchmark::RunSpecifiedBenchmarks();

@@ -97,17 +97,12 @@ void check_subject(const std::string& subject) {
 }
 
 /// Tells who follows the log. Once for each key, however often it is tried.
-void tell(EventStore& store, const std::string& tenant, const ForgetResult& result) {
-  AppendRequest request;
+void tell(EventStore& store, const StreamKey& stream, std::int64_t version, std::string_view type, std::string data) {
   NewEvent event;
-  event.type = subject_forgotten_type;
+  event.type = type;
   event.actor = Actor{ActorType::system, "stele"};
-  event.data = Json::trusted(R"({"events":)" + std::to_string(result.events) + R"(,"key_id":")" +
-                             result.key_id.to_string() + R"(","streams":)" + std::to_string(result.streams) + "}");
-  request.streams.push_back({StreamKey(tenant, std::string(subject_stream_type), result.key_id.to_string()),
-                             ExpectedVersion::no_stream(),
-                             {std::move(event)}});
-  const AppendResult told = store.append(request);
+  event.data = Json::trusted(std::move(data));
+  const AppendResult told = store.append(stream, ExpectedVersion::exactly(version), {std::move(event)});
   if (told.status != AppendStatus::conflict) told.or_throw();
 }
 
@@ -121,7 +116,11 @@ ForgetResult EventStore::forget(const std::string& tenant, const std::string& su
   if (!key) return result;
   result.found = true;
   result.key_id = key->key_id;
-  // First of all; what follows only cleans up, and is done again by who repeats the call.
+  const StreamKey notices(tenant, std::string(subject_stream_type), key->key_id.to_string());
+  const std::string id = R"("key_id":")" + key->key_id.to_string() + "\"";
+  // From here on nothing is committed under this key any more: every append under it asks for this stream to be
+  // missing. What follows is done again by who repeats the call.
+  tell(*this, notices, 0, subject_closed_type, "{" + id + "}");
   driver().destroy_subject_key(tenant, key->key_id);
 
   LogReadOptions of_key;
@@ -142,7 +141,9 @@ ForgetResult EventStore::forget(const std::string& tenant, const std::string& su
     of_stream.keep = 0;
     result.snapshots += delete_snapshots(of_stream);
   }
-  tell(*this, tenant, result);
+  tell(*this, notices, 1, subject_forgotten_type,
+       R"({"events":)" + std::to_string(result.events) + "," + id + R"(,"streams":)" + std::to_string(result.streams) +
+           "}");
   driver().forget_subject(tenant, key->key_id);
   return result;
 }

@@ -62,6 +62,9 @@ Json opened(const EventIdentity& identity, const Json& data, const KeySource& ke
 }  // namespace
 
 /// Appends with envelopes in the place of what is personal. Must outlive the call that they are given to.
+///
+/// What is committed under a key that was destroyed before would be lost. So each such append has a condition: that
+/// the key's stream, in which forgetting somebody begins, does not exist. Other appends pay nothing for it.
 class GovernedDriver::Sealed {
  public:
   Sealed(GovernedDriver& owner, std::span<const PreparedAppend> appends) : owner_(owner), appends_(appends) {
@@ -75,10 +78,24 @@ class GovernedDriver::Sealed {
 
   std::span<const PreparedAppend> appends() const noexcept { return appends_; }
 
+  /// Whether this is the answer to an append under a key that is being destroyed. The next try asks for a new one.
+  bool was_forgotten(const AppendAnswer& answer) const {
+    if (ciphers_.empty() || answer.error || answer.result.status != AppendStatus::conflict) return false;
+    const StreamKey& stream = answer.result.conflict->stream;
+    if (stream.type != subject_stream_type) return false;
+    for (const auto& [whose, cipher] : ciphers_) {
+      if (whose.first != stream.tenant || cipher->key_id().to_string() != stream.id) continue;
+      owner_.ring_->forget_subject(whose.first, whose.second);
+      return true;
+    }
+    return false;
+  }
+
  private:
   std::shared_ptr<const SubjectCipher> cipher_for(const std::string& tenant, const PersonalData& personal) {
     std::shared_ptr<const SubjectCipher>& cipher = ciphers_[{tenant, personal.subject}];
     if (cipher == nullptr) cipher = owner_.ring_->for_writing(owner_.inner(), tenant, personal.subject);
+    if (std::find(used_.begin(), used_.end(), cipher) == used_.end()) used_.push_back(cipher);
     return cipher;
   }
 
@@ -88,13 +105,15 @@ class GovernedDriver::Sealed {
     }
     const std::string tenant(append.tenant);
     FingerprintForms forms;
-    if (append.command && append.command->command->personal) seal(tenant, *append.command, forms);
+    const bool has_command = append.command.has_value();
+    if (has_command && append.command->command->personal) seal(tenant, *append.command, forms);
     for (PreparedStream& stream : append.streams) {
       for (PreparedEvent& event : stream.events) {
-        if (event.event->personal) seal(*stream.key, event, forms);
+        if (event.event->personal) seal(*stream.key, event, has_command ? &forms : nullptr);
       }
     }
     if (append.command) append.command->fingerprint = fingerprint_of(append, forms);
+    add_conditions(append);
     // Only now may what the fingerprint is made of go.
     std::size_t at = 0;
     for (PreparedStream& stream : append.streams) {
@@ -106,7 +125,18 @@ class GovernedDriver::Sealed {
     if (append.command && append.command->command->personal) append.command->command = &commands_.back();
   }
 
-  void seal(const StreamKey& stream, const PreparedEvent& event, FingerprintForms& forms) {
+  void add_conditions(PreparedAppend& append) {
+    std::vector<StreamCondition>& conditions = conditions_.emplace_back(append.conditions.begin(), append.conditions.end());
+    for (const std::shared_ptr<const SubjectCipher>& cipher : used_) {
+      conditions.push_back({StreamKey(std::string(append.tenant), std::string(subject_stream_type),
+                                      cipher->key_id().to_string()),
+                            ExpectedVersion::no_stream()});
+    }
+    used_.clear();
+    append.conditions = conditions;
+  }
+
+  void seal(const StreamKey& stream, const PreparedEvent& event, FingerprintForms* forms) {
     const PersonalData& personal = *event.event->personal;
     const std::shared_ptr<const SubjectCipher> cipher = cipher_for(stream.tenant, personal);
     const JsonPointers places = places_of(personal);
@@ -115,7 +145,9 @@ class GovernedDriver::Sealed {
     check_size("data", sealed.data);
     sealed.attributes[std::string(key_attribute)] = cipher->key_id().to_string();
     sealed.personal.reset();
-    forms.data.emplace(event.event, cipher->fingerprint_form(stream.tenant, event.event->data, places));
+    if (forms != nullptr) {
+      forms->data.emplace(event.event, cipher->fingerprint_form(stream.tenant, event.event->data, places));
+    }
   }
 
   void seal(const std::string& tenant, const driver::PreparedCommand& command, FingerprintForms& forms) {
@@ -136,6 +168,8 @@ class GovernedDriver::Sealed {
   std::vector<PreparedAppend> copies_;
   std::deque<NewEvent> events_;  // Their addresses stay.
   std::deque<Command> commands_;
+  std::deque<std::vector<StreamCondition>> conditions_;
+  std::vector<std::shared_ptr<const SubjectCipher>> used_;  // In the append that is being sealed.
   std::size_t first_of_append_ = 0;
   std::map<std::pair<std::string, std::string>, std::shared_ptr<const SubjectCipher>> ciphers_;
 };
@@ -159,29 +193,46 @@ std::vector<AppendAnswer> GovernedDriver::append(std::span<const PreparedAppend>
   }
   const Sealed sealed(*this, appends);
   std::vector<AppendAnswer> answers = inner().append(sealed.appends());
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (!sealed.was_forgotten(answers[i])) continue;
+    answers[i] = sealed_again(appends[i], [this](const PreparedAppend& append) {
+      return std::move(inner().append({&append, 1}).front());
+    });
+  }
   for (std::size_t i = 0; i < answers.size(); ++i) answers[i].result.warnings = std::move(warnings[i]);
   return answers;
+}
+
+template <class Append>
+AppendAnswer GovernedDriver::sealed_again(const PreparedAppend& append, Append to_inner) {
+  constexpr int tries = 3;  // More than once only if somebody is forgotten again and again.
+  for (int i = 0; i < tries; ++i) {
+    const Sealed sealed(*this, {&append, 1});
+    AppendAnswer answer = to_inner(sealed.appends().front());
+    if (!sealed.was_forgotten(answer)) return answer;
+  }
+  throw_being_forgotten();
 }
 
 AppendAnswer GovernedDriver::append_with_hook(const PreparedAppend& append, const driver::AppendHook& hook) {
   std::vector<std::string> warnings;
   check_schemas(append, warnings);
-  const Sealed sealed(*this, {&append, 1});
-  if (!hook) return inner().append_with_hook(sealed.appends().front(), hook);
-  AppendAnswer answer = inner().append_with_hook(
-      sealed.appends().front(), [&](driver::ReadModelTransaction& transaction, std::span<const RecordedEvent> stored) {
-        if (ring_ == nullptr && sees_all()) {
-          hook(transaction, stored);
-          return;
-        }
-        // With the keys that are known: the database is busy with this very transaction.
-        std::vector<RecordedEvent> events(stored.begin(), stored.end());
-        for (RecordedEvent& event : events) {
-          if (ring_ != nullptr) decrypt_known(event);
-          withhold(event);
-        }
-        hook(transaction, events);
-      });
+  const auto revealing = [&](driver::ReadModelTransaction& transaction, std::span<const RecordedEvent> stored) {
+    if (ring_ == nullptr && sees_all()) {
+      hook(transaction, stored);
+      return;
+    }
+    // With the keys that are known: the database is busy with this very transaction.
+    std::vector<RecordedEvent> events(stored.begin(), stored.end());
+    for (RecordedEvent& event : events) {
+      if (ring_ != nullptr) decrypt_known(event);
+      withhold(event);
+    }
+    hook(transaction, events);
+  };
+  AppendAnswer answer = sealed_again(append, [&](const PreparedAppend& sealed) {
+    return hook ? inner().append_with_hook(sealed, revealing) : inner().append_with_hook(sealed, hook);
+  });
   answer.result.warnings = std::move(warnings);
   return answer;
 }

@@ -55,6 +55,9 @@ class GovernedDriver final : public driver::ForwardingDriver {
  private:
   class Sealed;
 
+  template <class Append>
+  driver::AppendAnswer sealed_again(const driver::PreparedAppend& append, Append to_inner);
+
   bool sees_all() const noexcept { return clearance_ == Clearance::secrets; }
   void check_schemas(const driver::PreparedAppend& append, std::vector<std::string>& warnings);
   bool was_appended_before(const driver::PreparedAppend& append);

@@ -11,6 +11,12 @@ constexpr std::size_t most_asked_at_once = 1'000;
 
 }  // namespace
 
+void throw_being_forgotten() {
+  Error::Details details;
+  details.retryable = true;
+  throw Error(ErrorCode::busy, "personal: the subject is being forgotten right now", std::move(details));
+}
+
 KeyRing::Entry KeyRing::open(const SubjectKey& key) {
   if (!key.wrapped) return {{KeyAnswer::Kind::destroyed, nullptr}, {}, Clock::now()};
   {
@@ -39,6 +45,11 @@ KeyRing::Entry KeyRing::remember(const SubjectKey& key) {
 
 std::shared_ptr<const SubjectCipher> KeyRing::for_writing(driver::Driver& driver, const std::string& tenant,
                                                           const std::string& subject) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = of_subjects_.find({tenant, subject});
+    if (known != of_subjects_.end()) return known->second;
+  }
   std::optional<SubjectKey> key = driver.find_subject_key(tenant, subject);
   if (!key) {
     SubjectKey made;
@@ -52,12 +63,18 @@ std::shared_ptr<const SubjectCipher> KeyRing::for_writing(driver::Driver& driver
       key = driver.find_subject_key(tenant, subject);  // Another was faster.
     }
   }
-  if (!key || !key->wrapped) {
-    Error::Details details;
-    details.retryable = true;
-    throw Error(ErrorCode::busy, "personal: the subject is being forgotten right now", std::move(details));
-  }
-  return remember(*key).answer.cipher;
+  if (!key || !key->wrapped) throw_being_forgotten();
+  std::shared_ptr<const SubjectCipher> cipher = remember(*key).answer.cipher;
+  if (cipher == nullptr) throw_being_forgotten();
+  const std::lock_guard lock(mutex_);
+  if (of_subjects_.size() >= most_entries) of_subjects_.clear();
+  of_subjects_[{tenant, subject}] = cipher;
+  return cipher;
+}
+
+void KeyRing::forget_subject(const std::string& tenant, const std::string& subject) {
+  const std::lock_guard lock(mutex_);
+  of_subjects_.erase({tenant, subject});
 }
 
 void KeyRing::refresh(driver::Driver& driver, const std::string& tenant, std::span<const Uuid> key_ids) {

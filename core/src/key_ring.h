@@ -15,17 +15,20 @@
 
 namespace stele::detail {
 
-/// Opens wrapped keys, and keeps them for a while. For readers it asks the database at most once in `fresh_for` whether
-/// a key is still there: what another process forgets is unreadable here after that time. Writers always ask, for what
-/// is encrypted under a destroyed key is lost. Thread-safe.
+/// Throws busy, retryable.
+[[noreturn]] void throw_being_forgotten();
+
+/// Opens wrapped keys, and keeps them. For readers it asks the database at most once in `fresh_for` whether a key is
+/// still there: what another process forgets is unreadable here after that time. Writers are told by the append itself
+/// that theirs is not. Thread-safe.
 class KeyRing {
  public:
   static constexpr std::chrono::milliseconds fresh_for{1'000};
 
   explicit KeyRing(std::shared_ptr<KeyProvider> provider) : provider_(std::move(provider)) {}
 
-  /// The subject's key, made now if it has none. Throws busy while the subject is being forgotten, and what the
-  /// provider throws.
+  /// The subject's key as it was known last, made now if it has none: it may be about to be destroyed. Throws busy
+  /// while the subject is being forgotten, and what the provider throws.
   std::shared_ptr<const SubjectCipher> for_writing(driver::Driver& driver, const std::string& tenant,
                                                    const std::string& subject);
 
@@ -36,6 +39,8 @@ class KeyRing {
 
   /// It was destroyed.
   void destroyed(const std::string& tenant, const Uuid& key_id);
+  /// for_writing() asks the database again.
+  void forget_subject(const std::string& tenant, const std::string& subject);
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -53,6 +58,7 @@ class KeyRing {
   const std::shared_ptr<KeyProvider> provider_;
   std::mutex mutex_;
   std::map<Place, Entry> entries_;
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<const SubjectCipher>> of_subjects_;
 };
 
 }  // namespace stele::detail

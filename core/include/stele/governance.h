@@ -62,8 +62,10 @@ struct ForgetResult {
   std::int64_t snapshots = 0;  ///< That were deleted.
 };
 
-/// The event by which projections are told, and its stream's type; the stream's id is the key's.
+/// The events by which projections are told, and their stream's type; the stream's id is the key's. The first comes
+/// before the key is destroyed, and with it ends what can be written under it; the second when nobody can read it.
 inline constexpr std::string_view subject_stream_type = "stele.subject";
+inline constexpr std::string_view subject_closed_type = "stele.subject_closed";
 inline constexpr std::string_view subject_forgotten_type = "stele.subject_forgotten";
 
 }  // namespace stele

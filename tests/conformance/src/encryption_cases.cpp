@@ -1,6 +1,9 @@
 // Personal data: encrypted before it reaches the database, readable with its keys only, and by nobody once forgotten.
 #include <cstdlib>
+#include <atomic>
+#include <map>
 #include <mutex>
+#include <thread>
 
 #include "stele/aggregate.h"
 #include "stele/encryption.h"
@@ -215,7 +218,7 @@ void the_forgotten_cannot_be_read(Harness& harness) {
   EXPECT_TRUE(result.found);
   EXPECT_EQ(result.events, 2);
   EXPECT_EQ(result.streams, 2);
-  EXPECT_EQ(log_events(store).size(), events_before + 1) << "nothing is removed, and everybody is told";
+  EXPECT_EQ(log_events(store).size(), events_before + 2) << "nothing is removed, and everybody is told";
   EXPECT_EQ(text_of(stream_events(store, thing("a")).at(0).data), text_of(json(std::string(gone))));
   const Json part = stream_events(store, thing("b")).at(0).data;
   EXPECT_TRUE(json_equal(part, json(R"({"name":)" + std::string(gone) +
@@ -225,9 +228,10 @@ void the_forgotten_cannot_be_read(Harness& harness) {
 
   const StreamKey told(own, std::string(subject_stream_type), result.key_id.to_string());
   const std::vector<RecordedEvent> notices = stream_events(store, told);
-  ASSERT_EQ(notices.size(), 1u);
-  EXPECT_EQ(notices.front().type, subject_forgotten_type);
-  EXPECT_EQ(notices.front().data.text().find("erika"), std::string::npos);
+  ASSERT_EQ(notices.size(), 2u);
+  EXPECT_EQ(notices.front().type, subject_closed_type);
+  EXPECT_EQ(notices.back().type, subject_forgotten_type);
+  for (const RecordedEvent& notice : notices) EXPECT_EQ(notice.data.text().find("erika"), std::string::npos);
 
   for (const SubjectKey& key : store.list_subject_keys()) {
     if (key.key_id != result.key_id) continue;
@@ -237,7 +241,7 @@ void the_forgotten_cannot_be_read(Harness& harness) {
   }
   EXPECT_FALSE(store.forget(own, "erika").found);
   EXPECT_FALSE(store.forget(own, "nobody").found);
-  EXPECT_EQ(stream_events(store, told).size(), 1u);
+  EXPECT_EQ(stream_events(store, told).size(), 2u);
 
   // Who comes again is a new subject.
   store.append(thing("c"), ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
@@ -246,21 +250,79 @@ void the_forgotten_cannot_be_read(Harness& harness) {
   EXPECT_TRUE(store.verify().ok());
 }
 
-// The key was destroyed, and then the process ended.
+// Whatever was done when the process ended.
 void who_was_interrupted_forgets_the_rest(Harness& harness) {
   const auto keys = new_provider();
+  for (const bool destroyed : {false, true}) {
+    SCOPED_TRACE(destroyed ? "behind the key" : "before the key");
+    const std::string subject = destroyed ? "erika" : "max";
+    EventStore store = open_with(harness, keys);
+    EventStore other = open_with(harness, keys);
+    store.append(thing("of " + subject), ExpectedVersion::any(), {personal(subject, erika)}).or_throw();
+    other.append(thing("also of " + subject), ExpectedVersion::any(), {personal(subject, erika)}).or_throw();
+    const Uuid key_id = store.driver().find_subject_key(own, subject)->key_id;
+    const StreamKey notices(own, std::string(subject_stream_type), key_id.to_string());
+    store.append(notices, ExpectedVersion::no_stream(), {event(std::string(subject_closed_type))}).or_throw();
+    if (destroyed) {
+      EXPECT_TRUE(store.driver().destroy_subject_key(own, key_id));
+    }
+    for (EventStore* writer : {&store, &other}) {
+      expect_nothing_written(store, [&] {
+        expect_error(ErrorCode::busy, "being forgotten",
+                     [&] { writer->append(thing("late"), ExpectedVersion::any(), {personal(subject, erika)}); });
+      });
+    }
+    const ForgetResult result = store.forget(own, subject);
+    EXPECT_TRUE(result.found);
+    EXPECT_EQ(result.key_id, key_id);
+    EXPECT_EQ(result.events, 2);
+    EXPECT_EQ(stream_events(store, notices).size(), 2u);
+    EXPECT_FALSE(store.driver().find_subject_key(own, subject));
+    EXPECT_EQ(text_of(only_data(store, thing("of " + subject))), text_of(json(std::string(gone))));
+    other.append(thing("new of " + subject), ExpectedVersion::any(), {personal(subject, erika)}).or_throw();
+    EXPECT_EQ(text_of(only_data(store, thing("new of " + subject))), text_of(json(erika)));
+  }
+}
+
+// Nothing that was acknowledged before somebody was forgotten, or after, is under a key that is gone: but for what was
+// there before.
+void nothing_is_written_under_a_destroyed_key(Harness& harness) {
+  const auto keys = new_provider();
   EventStore store = open_with(harness, keys);
-  store.append(thing("a"), ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
-  const Uuid key_id = store.list_subject_keys().at(0).key_id;
-  EXPECT_TRUE(store.driver().destroy_subject_key(own, key_id));
-  expect_error(ErrorCode::busy, "being forgotten",
-               [&] { store.append(thing("b"), ExpectedVersion::any(), {personal("erika", erika)}); });
-  const ForgetResult result = store.forget(own, "erika");
-  EXPECT_TRUE(result.found);
-  EXPECT_EQ(result.key_id, key_id);
-  EXPECT_EQ(result.events, 1);
-  EXPECT_EQ(stream_events(store, StreamKey(own, std::string(subject_stream_type), key_id.to_string())).size(), 1u);
-  EXPECT_EQ(store.list_subject_keys().at(0).subject, "");
+  EventStore forgetting = open_with(harness, keys);
+  std::atomic<bool> stop{false};
+  std::atomic<int> appended{0};
+  std::thread forgets([&] {
+    for (int i = 0; i < rounds(20, 4); ++i) {
+      const int wanted = appended + 3;
+      while (appended < wanted && !stop) std::this_thread::yield();
+      forgetting.forget(own, "erika");
+    }
+    stop = true;
+  });
+  try {
+    while (!stop) {
+      try {
+        store.append(thing("a"), ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
+        ++appended;
+      } catch (const Error& error) {
+        ASSERT_EQ(error.code(), ErrorCode::busy) << error.what();
+      }
+    }
+  } catch (const std::exception& error) {
+    ADD_FAILURE() << error.what();
+    stop = true;
+  }
+  forgets.join();
+  // Each key's events come before its stream's first.
+  std::map<std::string, Position> closed;
+  for (const RecordedEvent& each : log_events(store, {.as_stored = true})) {
+    if (each.type == subject_closed_type) closed[each.stream.id] = each.position;
+    const auto key = each.attributes.find("stele.key");
+    if (key == each.attributes.end()) continue;
+    EXPECT_EQ(closed.count(key->second), 0u) << "position " << each.position.value() << " is under a key that was closed";
+  }
+  EXPECT_GT(closed.size(), 2u);
 }
 
 void other_processes_forget_within_a_second(Harness& harness) {
@@ -269,9 +331,10 @@ void other_processes_forget_within_a_second(Harness& harness) {
   EventStore other = open_with(harness, keys);
   store.append(thing("a"), ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
   EXPECT_EQ(text_of(only_data(other, thing("a"))), text_of(json(erika)));
+  other.append(thing("other"), ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
   store.forget(own, "erika");
   EXPECT_EQ(text_of(only_data(store, thing("a"))), text_of(json(std::string(gone))));
-  // Writers do not even wait for that: what they encrypt is for the subject's new key.
+  // Writers do not even wait for that: what they encrypt is under the subject's new key, though they knew the old one.
   other.append(thing("b"), ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
   EXPECT_EQ(text_of(only_data(store, thing("b"))), text_of(json(erika)));
   EXPECT_TRUE(comes_true([&] { return text_of(only_data(other, thing("a"))) == text_of(json(std::string(gone))); }));
@@ -310,10 +373,10 @@ void followers_get_it_decrypted_and_are_told(Harness& harness) {
   store.append(thing("a"), ExpectedVersion::any(), {personal("erika", R"({"name":"Erika"})")}).or_throw();
   ASSERT_TRUE(comes_true([&] { return count() == 1; }));
   store.forget(own, "erika");
-  ASSERT_TRUE(comes_true([&] { return count() == 2; }));
+  ASSERT_TRUE(comes_true([&] { return count() == 3; }));
   subscription.stop();
   EXPECT_EQ(seen.at(0), R"(registered {"name":"Erika"})");
-  EXPECT_TRUE(seen.at(1).starts_with(std::string(subject_forgotten_type))) << seen.at(1);
+  EXPECT_TRUE(seen.at(2).starts_with(std::string(subject_forgotten_type))) << seen.at(2);
 }
 
 void inline_projections_see_what_was_written(Harness& harness) {
@@ -380,6 +443,7 @@ constexpr Case cases[] = {
     {"API", "wrong_missing_and_rotated_master_keys", governed, wrong_missing_and_rotated_master_keys},
     {"API", "the_forgotten_cannot_be_read", governed, the_forgotten_cannot_be_read},
     {"API", "who_was_interrupted_forgets_the_rest", governed, who_was_interrupted_forgets_the_rest},
+    {"API", "nothing_is_written_under_a_destroyed_key", governed, nothing_is_written_under_a_destroyed_key},
     {"API", "other_processes_forget_within_a_second", governed, other_processes_forget_within_a_second},
     {"API", "snapshots_go_with_the_key", governed, snapshots_go_with_the_key},
     {"G13", "followers_get_it_decrypted_and_are_told", governed, followers_get_it_decrypted_and_are_told},
