@@ -540,8 +540,9 @@ GO
 
 -- --- Roles -------------------------------------------------------------------------------------------------------------
 --
--- A reader selects; a writer appends, keeps snapshots and runs projections too; an admin may do the same. No role may change
--- what is append-only. To be repeated after a migration.
+-- A reader selects; a writer appends, keeps snapshots, runs projections and adds data subjects' keys too; an admin may do
+-- the same, and governs: schemas and rules of event types, destroying keys, sealing the log. No role may change what is
+-- append-only. To be repeated after a migration.
 
 CREATE PROCEDURE $(schema).grant_roles @reader NVARCHAR(128), @writer NVARCHAR(128), @admin NVARCHAR(128) AS
 BEGIN
@@ -574,11 +575,25 @@ BEGIN
                     + N'; GRANT INSERT, UPDATE, DELETE ON $(schema).projection_offsets TO ' + @role
                     + N'; GRANT INSERT, UPDATE, DELETE ON $(schema).projection_members TO ' + @role
                     + N'; GRANT INSERT, UPDATE, DELETE ON $(schema).dead_letters TO ' + @role + N';';
+            IF OBJECT_ID(N'$(schema).subject_keys') IS NOT NULL
+                SET @sql = @sql + N' GRANT INSERT ON $(schema).subject_keys TO ' + @role + N';';
         END
-        -- Babelfish checks a reference with the rights of who inserts, and asks for that of changing a column of the row that
-        -- is referred to. (The trigger refuses the change.)
+        IF @number = 3 AND OBJECT_ID(N'$(schema).subject_keys') IS NOT NULL
+            SET @sql = @sql
+                + N' GRANT UPDATE ON $(schema).subject_keys TO ' + @role
+                + N'; GRANT INSERT, DELETE ON $(schema).event_schemas TO ' + @role
+                + N'; GRANT INSERT, UPDATE ON $(schema).event_type_rules TO ' + @role
+                + N'; GRANT INSERT ON $(schema).event_hashes TO ' + @role
+                + N'; GRANT INSERT ON $(schema).log_seals TO ' + @role + N';';
+        -- Babelfish checks a reference with the rights of who inserts or deletes, and asks for that of changing a column of
+        -- both rows. (The trigger refuses the change; the guard has no row.)
         IF @number > 1 AND SERVERPROPERTY(N'BabelfishVersion') IS NOT NULL
             SET @sql = @sql + N' GRANT UPDATE (attribute_count) ON $(schema).events TO ' + @role + N';';
+        IF @number = 3 AND SERVERPROPERTY(N'BabelfishVersion') IS NOT NULL
+            AND OBJECT_ID(N'$(schema).event_schemas') IS NOT NULL
+            SET @sql = @sql
+                + N' GRANT UPDATE (recorded_at) ON $(schema).event_schemas TO ' + @role
+                + N'; GRANT UPDATE (seal_number) ON $(schema).governance_truncate_guard TO ' + @role + N';';
         -- Babelfish knows no DENY; there a role has only what it was granted.
         IF SERVERPROPERTY(N'BabelfishVersion') IS NULL
             SET @sql = @sql
@@ -586,6 +601,13 @@ BEGIN
                 + N'; DENY UPDATE, DELETE ON $(schema).event_attributes TO ' + @role
                 + N'; DENY UPDATE, DELETE ON $(schema).commands TO ' + @role
                 + N'; DENY DELETE ON $(schema).streams TO ' + @role + N';';
+        IF SERVERPROPERTY(N'BabelfishVersion') IS NULL AND OBJECT_ID(N'$(schema).subject_keys') IS NOT NULL
+            SET @sql = @sql
+                + N' DENY UPDATE, DELETE ON $(schema).event_hashes TO ' + @role
+                + N'; DENY UPDATE, DELETE ON $(schema).log_seals TO ' + @role
+                + N'; DENY UPDATE ON $(schema).event_schemas TO ' + @role
+                + N'; DENY DELETE ON $(schema).event_type_rules TO ' + @role
+                + N'; DENY DELETE ON $(schema).subject_keys TO ' + @role + N';';
         EXEC (@sql);
         SET @number = @number + 1;
     END

@@ -9,11 +9,26 @@ constraint ck_dead_letters on dead_letters
 constraint ck_event_attributes on event_attributes
     CHECK ((((name_bytes >= 1) AND (name_bytes <= 64)) AND (datalength(name) > 0) AND (datalength(value) > 0)))
 
+constraint ck_event_hashes on event_hashes
+    CHECK ((global_position >= 1))
+
+constraint ck_event_schemas on event_schemas
+    CHECK (((datalength(tenant_key) > 0) AND (datalength(type_key) > 0) AND (event_version >= 1) AND (isjson((((('['::"varchar")::nvarchar(1) + schema_text) + (']'::"varchar")::nvarchar(1)))::text) = 1)))
+
+constraint ck_event_type_rules on event_type_rules
+    CHECK (((datalength(tenant_key) > 0) AND (datalength(type_key) > 0) AND ((schema_mode)::"varchar" = ANY ((ARRAY[('off'::"varchar")::nvarchar(3), ('warn'::"varchar")::nvarchar(4), ('enforce'::"varchar")::nvarchar(7)])::"varchar"[])) AND (isjson((masked)::text) = 1) AND (("left"(masked, 1))::"varchar" = (('['::"varchar")::nvarchar(1))::"varchar") AND ((keep_days IS NULL) OR (keep_days >= 0)) AND (revision >= 1)))
+
 constraint ck_events on events
     CHECK (((stream_version >= 1) AND (event_version >= 1) AND (attribute_count >= 0) AND (datalength(tenant_id) > 0) AND (datalength(stream_type) > 0) AND (datalength(event_type) > 0) AND ((valid_to IS NULL) OR (valid_from IS NULL) OR (valid_to > valid_from)) AND (((actor_type IS NULL) AND (actor_id IS NULL)) OR (((actor_type)::"varchar" = ANY ((ARRAY[('user'::"varchar")::nvarchar(4), ('service'::"varchar")::nvarchar(7), ('agent'::"varchar")::nvarchar(5), ('system'::"varchar")::nvarchar(6)])::"varchar"[])) AND (actor_type IS NOT NULL) AND (datalength(actor_id) > 0) AND (actor_id IS NOT NULL))) AND ((source IS NULL) OR (datalength(source) > 0)) AND ((channel IS NULL) OR ((channel)::"varchar" = ANY ((ARRAY[('ui'::"varchar")::nvarchar(2), ('api'::"varchar")::nvarchar(3), ('import'::"varchar")::nvarchar(6), ('webhook'::"varchar")::nvarchar(7), ('system'::"varchar")::nvarchar(6)])::"varchar"[]))) AND (((idempotency_key IS NULL) AND (idempotency_bytes IS NULL)) OR ((datalength(idempotency_key) > 0) AND (idempotency_key IS NOT NULL) AND ((idempotency_bytes >= 1) AND (idempotency_bytes <= 255)) AND (idempotency_bytes IS NOT NULL))) AND ((redaction_level)::"varchar" = ANY ((ARRAY[('none'::"varchar")::nvarchar(4), ('partial'::"varchar")::nvarchar(7), ('full'::"varchar")::nvarchar(4)])::"varchar"[])) AND (isjson((data)::text) = 1) AND ((metadata IS NULL) OR ((isjson((metadata)::text) = 1) AND ((metadata)::text ~~ (('{%'::"varchar")::nvarchar(2))::text))) AND ((policy_context IS NULL) OR ((isjson((policy_context)::text) = 1) AND ((policy_context)::text ~~ (('{%'::"varchar")::nvarchar(2))::text))) AND ((model_context IS NULL) OR ((isjson((model_context)::text) = 1) AND ((model_context)::text ~~ (('{%'::"varchar")::nvarchar(2))::text))) AND ((display IS NULL) OR ((isjson((display)::text) = 1) AND ((display)::text ~~ (('{%'::"varchar")::nvarchar(2))::text)))))
 
+constraint ck_governance_guard_empty on governance_truncate_guard
+    CHECK (((seal_number < 0) AND (seal_number > 0)))
+
 constraint ck_guard_empty on truncate_guard
     CHECK (((stream_no < 0) AND (stream_no > 0)))
+
+constraint ck_log_seals on log_seals
+    CHECK (((seal_number >= 1) AND (after_position >= 0) AND (to_position >= after_position) AND (events >= 0)))
 
 constraint ck_projection_members on projection_members
     CHECK ((datalength(member_key) > 0))
@@ -29,6 +44,9 @@ constraint ck_snapshots on snapshots
 
 constraint ck_streams on streams
     CHECK (((datalength(tenant_key) > 0) AND (datalength(type_key) > 0) AND (datalength(stream_key) > 0) AND (version >= 1) AND (last_recorded_at >= created_at)))
+
+constraint ck_subject_keys on subject_keys
+    CHECK (((datalength(tenant_key) > 0) AND (((wrapped IS NULL) AND (master_key_id IS NULL) AND (destroyed_at IS NOT NULL)) OR ((datalength(wrapped) > 0) AND (wrapped IS NOT NULL) AND (datalength(master_key_id) > 0) AND (master_key_id IS NOT NULL) AND (destroyed_at IS NULL))) AND (((subject IS NULL) AND (subject_key IS NULL) AND (destroyed_at IS NOT NULL)) OR ((subject IS NOT NULL) AND (subject_key IS NOT NULL) AND (datalength(subject_key) > 0)))))
 
 constraint fk_attributes_event on event_attributes
     global_position REFERENCES events.global_position
@@ -46,6 +64,24 @@ constraint fk_guard_commands on truncate_guard
 
 constraint fk_guard_events on truncate_guard
     global_position REFERENCES events.global_position
+
+constraint fk_guard_hashes on governance_truncate_guard
+    global_position REFERENCES event_hashes.global_position
+
+constraint fk_guard_keys on governance_truncate_guard
+    key_id REFERENCES subject_keys.key_id
+
+constraint fk_guard_rules on governance_truncate_guard
+    tenant_key REFERENCES event_type_rules.tenant_key
+    type_key REFERENCES event_type_rules.type_key
+
+constraint fk_guard_schemas on governance_truncate_guard
+    tenant_key REFERENCES event_schemas.tenant_key
+    type_key REFERENCES event_schemas.type_key
+    event_version REFERENCES event_schemas.event_version
+
+constraint fk_guard_seals on governance_truncate_guard
+    seal_number REFERENCES log_seals.seal_number
 
 constraint fk_guard_streams on truncate_guard
     stream_no REFERENCES streams.stream_no
@@ -133,8 +169,23 @@ index pk_event_attributes on event_attributes
     name UNIQUE PRIMARY KEY
     name_bytes UNIQUE PRIMARY KEY
 
+index pk_event_hashes on event_hashes
+    global_position UNIQUE PRIMARY KEY
+
+index pk_event_schemas on event_schemas
+    tenant_key UNIQUE PRIMARY KEY
+    type_key UNIQUE PRIMARY KEY
+    event_version UNIQUE PRIMARY KEY
+
+index pk_event_type_rules on event_type_rules
+    tenant_key UNIQUE PRIMARY KEY
+    type_key UNIQUE PRIMARY KEY
+
 index pk_events on events
     global_position UNIQUE PRIMARY KEY
+
+index pk_log_seals on log_seals
+    seal_number UNIQUE PRIMARY KEY
 
 index pk_projection_members on projection_members
     projection_key UNIQUE PRIMARY KEY
@@ -158,8 +209,19 @@ index pk_snapshots on snapshots
 index pk_streams on streams
     stream_no UNIQUE PRIMARY KEY
 
+index pk_subject_keys on subject_keys
+    key_id UNIQUE PRIMARY KEY
+
 index snapshots_recordedsnapshots16fa36a8d60e6e9c4e1ac6b8ac8ed59b on snapshots
     recorded_at
+
+index subject_keys_subjectsubject_keyfbd01d5105b54d6bc9ff0a798ae07d2b on subject_keys
+    tenant_key UNIQUE
+    subject_key UNIQUE
+
+index subject_keys_tenantsubject_keyscc06140b95a2b78c1de7e65a3766c5e1 on subject_keys
+    tenant_key
+    key_bytes
 
 index uq_commands_id on commands
     command_id UNIQUE
@@ -410,8 +472,9 @@ procedure grant_roles
     
 -- --- Roles -------------------------------------------------------------------------------------------------------------
 --
--- A reader selects; a writer appends, keeps snapshots and runs projections too; an admin may do the same. No role may change
--- what is append-only. To be repeated after a migration.
+-- A reader selects; a writer appends, keeps snapshots, runs projections and adds data subjects' keys too; an admin may do
+-- the same, and governs: schemas and rules of event types, destroying keys, sealing the log. No role may change what is
+-- append-only. To be repeated after a migration.
 
 CREATE PROCEDURE $(schema).grant_roles @reader NVARCHAR(128), @writer NVARCHAR(128), @admin NVARCHAR(128) AS
 BEGIN
@@ -444,11 +507,25 @@ BEGIN
                     + N'; GRANT INSERT, UPDATE, DELETE ON $(schema).projection_offsets TO ' + @role
                     + N'; GRANT INSERT, UPDATE, DELETE ON $(schema).projection_members TO ' + @role
                     + N'; GRANT INSERT, UPDATE, DELETE ON $(schema).dead_letters TO ' + @role + N';';
+            IF OBJECT_ID(N'$(schema).subject_keys') IS NOT NULL
+                SET @sql = @sql + N' GRANT INSERT ON $(schema).subject_keys TO ' + @role + N';';
         END
-        -- Babelfish checks a reference with the rights of who inserts, and asks for that of changing a column of the row that
-        -- is referred to. (The trigger refuses the change.)
+        IF @number = 3 AND OBJECT_ID(N'$(schema).subject_keys') IS NOT NULL
+            SET @sql = @sql
+                + N' GRANT UPDATE ON $(schema).subject_keys TO ' + @role
+                + N'; GRANT INSERT, DELETE ON $(schema).event_schemas TO ' + @role
+                + N'; GRANT INSERT, UPDATE ON $(schema).event_type_rules TO ' + @role
+                + N'; GRANT INSERT ON $(schema).event_hashes TO ' + @role
+                + N'; GRANT INSERT ON $(schema).log_seals TO ' + @role + N';';
+        -- Babelfish checks a reference with the rights of who inserts or deletes, and asks for that of changing a column of
+        -- both rows. (The trigger refuses the change; the guard has no row.)
         IF @number > 1 AND SERVERPROPERTY(N'BabelfishVersion') IS NOT NULL
             SET @sql = @sql + N' GRANT UPDATE (attribute_count) ON $(schema).events TO ' + @role + N';';
+        IF @number = 3 AND SERVERPROPERTY(N'BabelfishVersion') IS NOT NULL
+            AND OBJECT_ID(N'$(schema).event_schemas') IS NOT NULL
+            SET @sql = @sql
+                + N' GRANT UPDATE (recorded_at) ON $(schema).event_schemas TO ' + @role
+                + N'; GRANT UPDATE (seal_number) ON $(schema).governance_truncate_guard TO ' + @role + N';';
         -- Babelfish knows no DENY; there a role has only what it was granted.
         IF SERVERPROPERTY(N'BabelfishVersion') IS NULL
             SET @sql = @sql
@@ -456,6 +533,13 @@ BEGIN
                 + N'; DENY UPDATE, DELETE ON $(schema).event_attributes TO ' + @role
                 + N'; DENY UPDATE, DELETE ON $(schema).commands TO ' + @role
                 + N'; DENY DELETE ON $(schema).streams TO ' + @role + N';';
+        IF SERVERPROPERTY(N'BabelfishVersion') IS NULL AND OBJECT_ID(N'$(schema).subject_keys') IS NOT NULL
+            SET @sql = @sql
+                + N' DENY UPDATE, DELETE ON $(schema).event_hashes TO ' + @role
+                + N'; DENY UPDATE, DELETE ON $(schema).log_seals TO ' + @role
+                + N'; DENY UPDATE ON $(schema).event_schemas TO ' + @role
+                + N'; DENY DELETE ON $(schema).event_type_rules TO ' + @role
+                + N'; DENY DELETE ON $(schema).subject_keys TO ' + @role + N';';
         EXEC (@sql);
         SET @number = @number + 1;
     END
@@ -564,6 +648,32 @@ table event_attributes
     name_bytes int(4,10,0) NOT NULL
     value nvarchar(510,0,0) COLLATE bbf_unicode_bin2 NOT NULL
 
+table event_hashes
+    global_position bigint(8,19,0) NOT NULL
+    content_hash binary(32,0,0) NOT NULL
+    link binary(32,0,0) NOT NULL
+
+table event_schemas
+    tenant_id nvarchar(128,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    event_type nvarchar(256,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    tenant_key varbinary(64,0,0) NOT NULL
+    type_key varbinary(128,0,0) NOT NULL
+    event_version int(4,10,0) NOT NULL
+    schema_text nvarchar(-1,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    recorded_at datetime2(8,26,6) NOT NULL
+
+table event_type_rules
+    tenant_id nvarchar(128,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    event_type nvarchar(256,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    tenant_key varbinary(64,0,0) NOT NULL
+    type_key varbinary(128,0,0) NOT NULL
+    schema_mode nvarchar(32,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    masked nvarchar(-1,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    mask_contexts bit(1,1,0) NOT NULL
+    keep_days int(4,10,0)
+    revision bigint(8,19,0) NOT NULL
+    updated_at datetime2(8,26,6) NOT NULL
+
 table events
     global_position bigint(8,19,0) NOT NULL IDENTITY
     stream_no bigint(8,19,0) NOT NULL
@@ -594,6 +704,23 @@ table events
     policy_context nvarchar(-1,0,0) COLLATE bbf_unicode_bin2
     model_context nvarchar(-1,0,0) COLLATE bbf_unicode_bin2
     display nvarchar(-1,0,0) COLLATE bbf_unicode_bin2
+
+table governance_truncate_guard
+    tenant_key varbinary(64,0,0) NOT NULL
+    type_key varbinary(128,0,0) NOT NULL
+    event_version int(4,10,0) NOT NULL
+    key_id uniqueidentifier(16,0,0) NOT NULL
+    global_position bigint(8,19,0) NOT NULL
+    seal_number bigint(8,19,0) NOT NULL
+
+table log_seals
+    seal_number bigint(8,19,0) NOT NULL
+    after_position bigint(8,19,0) NOT NULL
+    to_position bigint(8,19,0) NOT NULL
+    events bigint(8,19,0) NOT NULL
+    root binary(32,0,0) NOT NULL
+    seal_hash binary(32,0,0) NOT NULL
+    sealed_at datetime2(8,26,6) NOT NULL
 
 table projection_members
     projection_name nvarchar(256,0,0) COLLATE bbf_unicode_bin2 NOT NULL
@@ -648,6 +775,18 @@ table streams
     created_at datetime2(8,26,6) NOT NULL
     last_recorded_at datetime2(8,26,6) NOT NULL
 
+table subject_keys
+    key_id uniqueidentifier(16,0,0) NOT NULL
+    key_bytes binary(16,0,0) NOT NULL
+    tenant_id nvarchar(128,0,0) COLLATE bbf_unicode_bin2 NOT NULL
+    tenant_key varbinary(64,0,0) NOT NULL
+    subject nvarchar(510,0,0) COLLATE bbf_unicode_bin2
+    subject_key varbinary(255,0,0)
+    master_key_id nvarchar(256,0,0) COLLATE bbf_unicode_bin2
+    wrapped varbinary(4096,0,0)
+    created_at datetime2(8,26,6) NOT NULL
+    destroyed_at datetime2(8,26,6)
+
 table truncate_guard
     global_position bigint(8,19,0) NOT NULL
     name nvarchar(128,0,0) COLLATE bbf_unicode_bin2 NOT NULL
@@ -682,6 +821,54 @@ BEGIN
 END
 
 
+trigger event_hashes_append_only on event_hashes
+    
+CREATE TRIGGER $(schema).event_hashes_append_only ON $(schema).event_hashes AFTER UPDATE, DELETE AS
+BEGIN
+    THROW 51001, N'event_hashes are append-only: UPDATE and DELETE refused', 1;
+END
+
+
+trigger event_schemas_no_delete on event_schemas
+    CREATE TRIGGER $(schema).event_schemas_no_delete ON $(schema).event_schemas AFTER DELETE AS
+BEGIN
+    IF EXISTS (SELECT 1 FROM deleted AS d JOIN $(schema).events AS e
+                   ON e.event_type = d.event_type AND DATALENGTH(e.event_type) = DATALENGTH(d.event_type)
+                   AND e.tenant_id = d.tenant_id AND DATALENGTH(e.tenant_id) = DATALENGTH(d.tenant_id)
+                   AND e.event_version = d.event_version)
+        THROW 51005, N'there are events of this schema: DELETE refused', 1;
+END
+
+
+trigger event_schemas_no_update on event_schemas
+    
+-- A schema never changes, and stays as long as there are events that it describes.
+
+CREATE TRIGGER $(schema).event_schemas_no_update ON $(schema).event_schemas AFTER UPDATE AS
+BEGIN
+    THROW 51001, N'schemas never change: UPDATE refused', 1;
+END
+
+
+trigger event_type_rules_no_delete on event_type_rules
+    CREATE TRIGGER $(schema).event_type_rules_no_delete ON $(schema).event_type_rules AFTER DELETE AS
+BEGIN
+    THROW 51001, N'the rules of event types are never deleted', 1;
+END
+
+
+trigger event_type_rules_only_forwards on event_type_rules
+    
+CREATE TRIGGER $(schema).event_type_rules_only_forwards ON $(schema).event_type_rules AFTER UPDATE AS
+BEGIN
+    IF EXISTS (SELECT 1 FROM deleted AS d LEFT JOIN inserted AS i
+                   ON i.tenant_key = d.tenant_key AND i.type_key = d.type_key
+               WHERE i.tenant_key IS NULL OR i.revision <= d.revision OR i.tenant_id <> d.tenant_id
+                  OR i.event_type <> d.event_type)
+        THROW 51002, N'a change of rules adds to their revision: UPDATE refused', 1;
+END
+
+
 trigger events_append_only on events
     
 -- Append-only, for the owner too. THROW ends the batch and rolls its transaction back.
@@ -704,6 +891,13 @@ BEGIN
 END
 
 
+trigger log_seals_append_only on log_seals
+    CREATE TRIGGER $(schema).log_seals_append_only ON $(schema).log_seals AFTER UPDATE, DELETE AS
+BEGIN
+    THROW 51001, N'log_seals are append-only: UPDATE and DELETE refused', 1;
+END
+
+
 trigger streams_no_delete on streams
     CREATE TRIGGER $(schema).streams_no_delete ON $(schema).streams AFTER DELETE AS
 BEGIN
@@ -722,6 +916,29 @@ BEGIN
                   OR i.stream_key <> d.stream_key OR i.tenant_id <> d.tenant_id OR i.stream_type <> d.stream_type
                   OR i.stream_id <> d.stream_id)
         THROW 51002, N'streams only move forwards: UPDATE refused', 1;
+END
+
+
+trigger subject_keys_no_delete on subject_keys
+    CREATE TRIGGER $(schema).subject_keys_no_delete ON $(schema).subject_keys AFTER DELETE AS
+BEGIN
+    THROW 51001, N'subject keys are destroyed, never deleted', 1;
+END
+
+
+trigger subject_keys_only_forwards on subject_keys
+    
+-- A key stays the one it is; it can be wrapped anew, be destroyed, and then lose its subject, each for good.
+CREATE TRIGGER $(schema).subject_keys_only_forwards ON $(schema).subject_keys AFTER UPDATE AS
+BEGIN
+    IF EXISTS (SELECT 1 FROM deleted AS d LEFT JOIN inserted AS i ON i.key_id = d.key_id
+               WHERE i.key_id IS NULL OR i.key_bytes <> d.key_bytes OR i.tenant_key <> d.tenant_key
+                  OR i.tenant_id <> d.tenant_id OR i.created_at <> d.created_at
+                  OR i.subject_key IS NOT NULL AND (d.subject_key IS NULL OR i.subject_key <> d.subject_key)
+                  OR i.subject IS NOT NULL AND (d.subject IS NULL OR i.subject <> d.subject)
+                  OR d.destroyed_at IS NOT NULL AND (i.destroyed_at IS NULL OR i.destroyed_at <> d.destroyed_at
+                                                     OR i.wrapped IS NOT NULL))
+        THROW 51002, N'a destroyed key stays so, and no key becomes another: UPDATE refused', 1;
 END
 
 

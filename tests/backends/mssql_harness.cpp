@@ -67,8 +67,8 @@ std::unique_ptr<driver::Driver> MssqlHarness::open() {
 }
 
 std::set<Capability> MssqlHarness::capabilities() const {
-  return {Capability::durable,    Capability::raw_sql,   Capability::corruption, Capability::migrations,
-          Capability::write_lock, Capability::positions, Capability::read_models};
+  return {Capability::durable,    Capability::raw_sql,   Capability::corruption,  Capability::migrations,
+          Capability::write_lock, Capability::positions, Capability::read_models, Capability::governance};
 }
 
 std::string MssqlHarness::raw_sql(const std::string& statement) {
@@ -133,6 +133,42 @@ std::vector<RawScript> MssqlHarness::immutability_attacks() {
       {"a stream with another key",
        {"UPDATE $(schema).streams SET stream_key = stream_key + 0x2D78, version = version + 1"}},
       {"DELETE of streams", {"DELETE FROM $(schema).streams"}},
+      {"UPDATE of schemas", {"UPDATE $(schema).event_schemas SET schema_text = N'{\"changed\":true}'"}},
+      {"DELETE of schemas in use", {"DELETE FROM $(schema).event_schemas"}},
+      {"TRUNCATE of schemas", {"TRUNCATE TABLE $(schema).event_schemas"}},
+      {"DELETE of rules", {"DELETE FROM $(schema).event_type_rules"}},
+      {"TRUNCATE of rules", {"TRUNCATE TABLE $(schema).event_type_rules"}},
+      {"UPDATE of rules that tells nobody", {"UPDATE $(schema).event_type_rules SET schema_mode = N'off'"}},
+      {"UPDATE of rules' type",
+       {"UPDATE $(schema).event_type_rules SET type_key = type_key + 0x2D78, revision = revision + 1"}},
+      {"DELETE of subject keys", {"DELETE FROM $(schema).subject_keys"}},
+      {"TRUNCATE of subject keys", {"TRUNCATE TABLE $(schema).subject_keys"}},
+      {"a subject key of another subject",
+       {"UPDATE $(schema).subject_keys SET subject = subject + N'-x', subject_key = subject_key + 0x2D78 WHERE subject "
+        "IS NOT NULL"}},
+      {"a subject key of another tenant",
+       {"UPDATE $(schema).subject_keys SET tenant_id = N'another', tenant_key = 0x61"}},
+      {"a subject key that is still good without its subject",
+       {"UPDATE $(schema).subject_keys SET subject = NULL, subject_key = NULL WHERE destroyed_at IS NULL"}},
+      {"a subject key that is still good without its bytes",
+       {"UPDATE $(schema).subject_keys SET wrapped = NULL, master_key_id = NULL WHERE destroyed_at IS NULL"}},
+      {"a forgotten subject remembered",
+       {"UPDATE $(schema).subject_keys SET subject = N'again', subject_key = 0x61 WHERE subject IS NULL"}},
+      {"a subject key's time moved",
+       {"UPDATE $(schema).subject_keys SET created_at = DATEADD(second, -1, created_at)"}},
+      {"a destroyed key given bytes again",
+       {"UPDATE $(schema).subject_keys SET wrapped = 0x00, master_key_id = N'm', destroyed_at = NULL WHERE subject = "
+        "N'subject-102'"}},
+      {"a destroyed key's time moved",
+       {"UPDATE $(schema).subject_keys SET destroyed_at = DATEADD(second, -1, destroyed_at) WHERE destroyed_at IS NOT "
+        "NULL"}},
+      {"a subject key with another id", {"UPDATE $(schema).subject_keys SET key_id = NEWID()"}},
+      {"UPDATE of hashes", {"UPDATE $(schema).event_hashes SET link = content_hash"}},
+      {"DELETE of hashes", {"DELETE FROM $(schema).event_hashes"}},
+      {"TRUNCATE of hashes", {"TRUNCATE TABLE $(schema).event_hashes"}},
+      {"UPDATE of seals", {"UPDATE $(schema).log_seals SET seal_hash = root"}},
+      {"DELETE of seals", {"DELETE FROM $(schema).log_seals"}},
+      {"TRUNCATE of seals", {"TRUNCATE TABLE $(schema).log_seals"}},
   };
 }
 
@@ -212,6 +248,7 @@ std::vector<RawScript> MssqlHarness::corruptions() {
       {"a trigger that is not Stele's",
        {"CREATE TRIGGER $(schema).helpful ON $(schema).events AFTER INSERT AS BEGIN SET NOCOUNT ON; END"}},
       {"a trigger dropped", {"DROP TRIGGER $(schema).events_append_only"}},
+      {"a trigger of governance dropped", {"DROP TRIGGER $(schema).subject_keys_only_forwards"}},
       {"a trigger switched off", {"DISABLE TRIGGER $(schema).events_append_only ON $(schema).events"}},
       {"a trigger that does nothing",
        {"DROP TRIGGER $(schema).events_append_only",

@@ -10,6 +10,7 @@
 
 #include "append.h"
 #include "commands.h"
+#include "governance.h"
 #include "log_query.h"
 #include "mssql_server.h"
 #include "read.h"
@@ -97,6 +98,30 @@ std::vector<std::string> fill() {
                      name + "', " + size + ", " + value + " FROM $(schema).events");
   }
   switch_triggers("ENABLE");
+  const std::string tenants = "'t-' + CAST(i % 40 AS VARCHAR(9))";
+  const std::string types = "'Type' + CAST(i / 40 AS VARCHAR(9))";
+  script.push_back(
+      "INSERT INTO $(schema).event_schemas (tenant_id, event_type, tenant_key, type_key, event_version, schema_text, "
+      "recorded_at) SELECT " +
+      tenants + ", " + types + ", " + bytes(tenants) + ", " + bytes(types) + ", 1, N'{}', '2024-01-01' FROM " +
+      numbers);
+  script.push_back(
+      "INSERT INTO $(schema).event_type_rules (tenant_id, event_type, tenant_key, type_key, schema_mode, masked, "
+      "mask_contexts, revision, updated_at) SELECT " +
+      tenants + ", " + types + ", " + bytes(tenants) + ", " + bytes(types) +
+      ", N'enforce', N'[]', 1, 1, '2024-01-01' FROM " + numbers);
+  script.push_back(
+      "INSERT INTO $(schema).subject_keys (key_id, key_bytes, tenant_id, tenant_key, subject, subject_key, "
+      "master_key_id, wrapped, created_at) SELECT " +
+      uuid("d", "i") + ", CAST(CAST(1000000 + i AS VARCHAR(16)) AS VARBINARY(16)), " + tenants + ", " + bytes(tenants) +
+      ", " + id + ", " + bytes(id) + ", N'm', 0x77, '2024-01-01' FROM " + numbers);
+  script.push_back(
+      "INSERT INTO $(schema).event_hashes (global_position, content_hash, link) SELECT global_position, CAST(0x00 AS "
+      "BINARY(32)), CAST(0x00 AS BINARY(32)) FROM $(schema).events");
+  script.push_back(
+      "INSERT INTO $(schema).log_seals (seal_number, after_position, to_position, events, root, seal_hash, sealed_at) "
+      "SELECT i + 1, i, i + 1, 1, CAST(0x00 AS BINARY(32)), CAST(0x00 AS BINARY(32)), '2024-01-01' FROM " +
+      numbers);
   return script;
 }
 
@@ -112,11 +137,12 @@ class MssqlPlans : public ::testing::Test {
     babelfish_ = bare_->is_babelfish();
     bare_->run("SET NOCOUNT ON; SET XACT_ABORT ON; SET QUOTED_IDENTIFIER ON; SET ANSI_NULLS ON");
     for (const std::string& statement : fill()) bare_->run(schema_->in(statement));
-    for (const char* table : {"streams", "commands", "events", "event_attributes"}) {
+    for (const char* table : {"streams", "commands", "events", "event_attributes", "event_schemas", "event_type_rules",
+                              "subject_keys", "event_hashes", "log_seals"}) {
       if (!babelfish_) bare_->run(schema_->in(std::string("UPDATE STATISTICS $(schema).") + table + " WITH FULLSCAN"));
     }
     // It goes over all tables of the database, and gives up when somebody drops one meanwhile.
-    for (int attempt = 0; babelfish_ && attempt < 20 && analyzed_tables() < 4; ++attempt)
+    for (int attempt = 0; babelfish_ && attempt < 20 && analyzed_tables() < 9; ++attempt)
       bare_->run("EXEC sp_updatestats");
     // What this connection has counted while it filled the tables is not to arrive in the middle of a test.
     if (babelfish_) bare_->run("SELECT 1 WHERE pg_stat_force_next_flush() IS NULL");
@@ -124,7 +150,9 @@ class MssqlPlans : public ::testing::Test {
   static int analyzed_tables() {
     return std::stoi(bare_->value(
         "SELECT COUNT(*) FROM pg_catalog.pg_stat_all_tables WHERE analyze_count > 0 AND relname IN ('streams', "
-        "'commands', 'events', 'event_attributes') AND relid IN (SELECT object_id FROM sys.tables WHERE schema_id = "
+        "'commands', 'events', 'event_attributes', 'event_schemas', 'event_type_rules', 'subject_keys', "
+        "'event_hashes', "
+        "'log_seals') AND relid IN (SELECT object_id FROM sys.tables WHERE schema_id = "
         "SCHEMA_ID(N'" +
         schema_->name() + "'))"));
   }
@@ -138,7 +166,7 @@ class MssqlPlans : public ::testing::Test {
     session_ = std::make_unique<Session>(mssql::parse_settings(Url::parse(schema_->url())));
     // Solid disks: for others, tables of a test's size are best read whole.
     if (babelfish_) session_->run("SELECT set_config('random_page_cost', '1.1', false)", "test");
-    ASSERT_TRUE(!babelfish_ || analyzed_tables() == 4) << "no statistics";
+    ASSERT_TRUE(!babelfish_ || analyzed_tables() == 9) << "no statistics";
     settled_position(*session_);
   }
 
@@ -412,6 +440,59 @@ TEST_F(MssqlPlans, SettledPosition) {
         settled_position(session);
       },
       "what is settled, for a new reader");
+}
+
+TEST_F(MssqlPlans, Governance) {
+  const std::string tenant = "t-7";
+  expect_along(
+      {"pk_event_schemas", "pk_event_type_rules"}, 500,
+      [&](Session& session) {
+        EXPECT_GE(event_types_revision(session, tenant), 100);
+        EXPECT_GE(list_event_types(session, tenant).schemas.size(), 100U);
+      },
+      "a tenant's event types");
+  expect_along(
+      {"pk_event_schemas", "pk_event_type_rules"}, 700,
+      [&](Session& session) {
+        EXPECT_TRUE(add_schema(session, {tenant, {"Rare", 3}, "{}", {}}));
+        EXPECT_TRUE(remove_schema(session, tenant, {"Rare", 3}));
+        EventTypeRules rules;
+        rules.tenant = tenant;
+        rules.event_type = "Type1";
+        set_type_rules(session, rules);
+      },
+      "changes of event types");
+  int made = 0;
+  expect_along(
+      {"pk_subject_keys", "subject_keys_subject", "subject_keys_tenant"}, 300,  // A tenant has 100.
+      [&](Session& session) {
+        SubjectKey key;
+        key.tenant = tenant;
+        key.key_id = Uuid::v7();
+        key.subject = "new-" + std::to_string(++made);
+        key.wrapped = WrappedKey{"m", "w"};
+        EXPECT_TRUE(add_subject_key(session, key));
+        EXPECT_TRUE(find_subject_key(session, tenant, key.subject));
+        EXPECT_EQ(find_subject_keys(session, tenant, {&key.key_id, 1}).size(), 1U);
+        EXPECT_EQ(list_subject_keys(session, tenant, std::nullopt, 5).size(), 5U);
+        EXPECT_EQ(list_subject_keys(session, tenant, Uuid(), 5).size(), 5U);
+        EXPECT_TRUE(rewrap_subject_key(session, tenant, key.key_id, *key.wrapped, {"n", "v"}));
+        EXPECT_TRUE(destroy_subject_key(session, tenant, key.key_id));
+        EXPECT_TRUE(forget_subject(session, tenant, key.key_id));
+      },
+      "subject keys");
+  expect_along(
+      {"pk_log_seals", "pk_event_hashes", "events_stream"}, 100,
+      [&](Session& session) {
+        LogSeal seal = last_seal(session).value();
+        ++seal.number;
+        const driver::EventHash hash{Position(1'000'000 + seal.number), {}, {}};
+        EXPECT_TRUE(add_seal(session, seal, {&hash, 1}));
+        EXPECT_EQ(list_seals(session, 2'000, 3).size(), 3U);
+        EXPECT_EQ(read_hashes(session, Position(100), Position(900), 5).size(), 5U);
+        EXPECT_TRUE(find_hash(session, known, Version(2)));
+      },
+      "seals");
 }
 
 // stats() counts everything and so reads everything. It shows that the tests above can fail.

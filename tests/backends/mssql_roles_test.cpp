@@ -365,6 +365,94 @@ TEST_F(MssqlRoles, WriterAndAdminRunProjections) {
   expect_sound();
 }
 
+SubjectKey key_of(const std::string& subject) {
+  SubjectKey key;
+  key.key_id = Uuid::v7();
+  key.subject = subject;
+  key.wrapped = WrappedKey{"m", "w"};
+  return key;
+}
+
+TEST_F(MssqlRoles, AdminGoverns) {
+  EventStore store = open_as(*place_->admin);
+  driver::Driver& driver = store.driver();
+  const std::string tenant(default_tenant);
+  EXPECT_TRUE(driver.add_schema({tenant, {"Happened", 1}, "{}", {}}));
+  EXPECT_TRUE(driver.add_schema({tenant, {"Unused", 1}, "{}", {}}));
+  EXPECT_TRUE(driver.remove_schema(tenant, {"Unused", 1}));
+  EXPECT_THROW(driver.remove_schema(tenant, {"Happened", 1}), Error) << "there are events of it";
+  EventTypeRules rules;
+  rules.event_type = "Happened";
+  driver.set_type_rules(rules);
+  const SubjectKey key = key_of("of the admin");
+  EXPECT_TRUE(driver.add_subject_key(key));
+  EXPECT_TRUE(driver.rewrap_subject_key(tenant, key.key_id, *key.wrapped, {"n", "v"}));
+  EXPECT_TRUE(driver.destroy_subject_key(tenant, key.key_id));
+  EXPECT_TRUE(driver.forget_subject(tenant, key.key_id));
+  LogSeal seal;
+  const std::optional<LogSeal> last = driver.last_seal();
+  seal.number = last ? last->number + 1 : 1;
+  seal.to = Position(1);
+  seal.events = 1;
+  const driver::EventHash hash{Position(1), {}, {}};
+  EXPECT_TRUE(driver.add_seal(seal, {&hash, 1}));
+  const auto bare = connect(*place_->admin);
+  expect_refused(*bare,
+                 {"UPDATE $(schema).event_schemas SET schema_text = N'[]'", "DELETE FROM $(schema).event_schemas",
+                  "TRUNCATE TABLE $(schema).event_schemas", "DELETE FROM $(schema).event_type_rules",
+                  "UPDATE $(schema).event_type_rules SET schema_mode = N'off'", "DELETE FROM $(schema).subject_keys",
+                  "UPDATE $(schema).subject_keys SET wrapped = 0x77, master_key_id = N'm', destroyed_at = NULL, "
+                  "subject = N'b', subject_key = 0x62",
+                  "UPDATE $(schema).event_hashes SET link = content_hash", "DELETE FROM $(schema).event_hashes",
+                  "TRUNCATE TABLE $(schema).event_hashes", "UPDATE $(schema).log_seals SET events = 0",
+                  "DELETE FROM $(schema).log_seals", "TRUNCATE TABLE $(schema).log_seals"},
+                 refused);
+  expect_sound();
+}
+
+TEST_F(MssqlRoles, WriterAddsSubjectKeysAndGovernsNothing) {
+  const std::string tenant(default_tenant);
+  const SubjectKey known = key_of("known");
+  EXPECT_TRUE(place_->owner->driver().add_subject_key(known));
+  for (const Login* login : {place_->reader.get(), place_->writer.get()}) {
+    EventStore store = open_as(*login);
+    driver::Driver& driver = store.driver();
+    EXPECT_EQ(driver.event_types_revision(tenant), driver.list_event_types(tenant).revision);
+    EXPECT_TRUE(driver.find_subject_key(tenant, "known"));
+    EXPECT_FALSE(driver.find_hash(StreamKey("thing", "first"), Version(2)));
+    driver.list_seals(0, 9);
+    if (login == place_->writer.get()) {
+      EXPECT_TRUE(driver.add_subject_key(key_of("of the writer")));
+      EXPECT_FALSE(driver.add_subject_key(key_of("of the writer")));
+    }
+    EventTypeRules rules;
+    rules.event_type = "Happened";
+    const std::optional<LogSeal> last = driver.last_seal();
+    LogSeal next;
+    next.number = last ? last->number + 1 : 1;
+    std::vector<std::function<void()>> calls = {
+        [&] {
+          driver.add_schema({tenant, {"Other", 1}, "{}", {}});
+        },
+        [&] { driver.set_type_rules(rules); },
+        [&] {
+          driver.rewrap_subject_key(tenant, known.key_id, *known.wrapped, {"n", "v"});
+        },
+        [&] { driver.destroy_subject_key(tenant, known.key_id); },
+        [&] { driver.forget_subject(tenant, known.key_id); },
+        [&] { driver.add_seal(next, {}); }};
+    if (login == place_->reader.get()) calls.emplace_back([&] { driver.add_subject_key(key_of("of the reader")); });
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      try {
+        calls[i]();
+        ADD_FAILURE() << "call " << i << " was done";
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::permission_denied) << i << ": " << error.what();
+      }
+    }
+  }
+}
+
 // Locks of one user are seen by readers of every other.
 TEST_F(MssqlRoles, AllRolesSeeWhatIsNotSettled) {
   const auto stopped = connect(*place_->writer);

@@ -9,6 +9,7 @@
 
 #include "errors.h"
 #include "event_row.h"
+#include "pieces.h"
 #include "stele/driver/outcome.h"
 #include "stele/driver/replay.h"
 
@@ -287,18 +288,6 @@ std::string for_rows(std::size_t rows, std::string_view one, std::string_view be
     }
   }
   return text;
-}
-
-/// Calls `statement(from, size)` for pieces of `count` rows. Few sizes, so that few statements have to be prepared, and
-/// not too large ones: servers take them worse than several.
-template <class Statement>
-void in_pieces(std::size_t count, std::size_t largest, const Statement& statement) {
-  for (std::size_t from = 0; from < count;) {
-    std::size_t size = largest;
-    while (size > count - from) size /= 2;
-    statement(from, size);
-    from += size;
-  }
 }
 
 constexpr std::size_t rows_at_once =

@@ -3,6 +3,7 @@
 #include "append.h"
 #include "commands.h"
 #include "errors.h"
+#include "governance.h"
 #include "listener.h"
 #include "log_query.h"
 #include "migrate.h"
@@ -46,6 +47,12 @@ auto MssqlDriver::reading(Use use) {
   return soci_backend::read_with_new_try(
       backend_name, embedded_migrations(), [this] { return lease(); }, use,
       [](Session& session) { return migration_history(session); });
+}
+
+template <class Use>
+auto MssqlDriver::once(Use use) {
+  const SessionPool::Lease session = lease();
+  return use(*session);
 }
 
 std::string_view MssqlDriver::name() const noexcept {
@@ -208,6 +215,76 @@ std::unique_ptr<driver::ReadModelTransaction> MssqlDriver::begin_read_model() {
       if (error.code() != ErrorCode::cannot_connect || !again) throw;
     }
   }
+}
+
+std::int64_t MssqlDriver::event_types_revision(const std::string& tenant) {
+  return reading([&](Session& session) { return mssql::event_types_revision(session, tenant); });
+}
+
+driver::EventTypes MssqlDriver::list_event_types(const std::string& tenant) {
+  return reading([&](Session& session) { return mssql::list_event_types(session, tenant); });
+}
+
+bool MssqlDriver::add_schema(const EventSchema& schema) {
+  return once([&](Session& session) { return mssql::add_schema(session, schema); });
+}
+
+bool MssqlDriver::remove_schema(const std::string& tenant, const EventForm& form) {
+  return once([&](Session& session) { return mssql::remove_schema(session, tenant, form); });
+}
+
+void MssqlDriver::set_type_rules(const EventTypeRules& rules) {
+  once([&](Session& session) { mssql::set_type_rules(session, rules); });
+}
+
+bool MssqlDriver::add_subject_key(const SubjectKey& key) {
+  return once([&](Session& session) { return mssql::add_subject_key(session, key); });
+}
+
+std::optional<SubjectKey> MssqlDriver::find_subject_key(const std::string& tenant, const std::string& subject) {
+  return reading([&](Session& session) { return mssql::find_subject_key(session, tenant, subject); });
+}
+
+std::vector<SubjectKey> MssqlDriver::find_subject_keys(const std::string& tenant, std::span<const Uuid> key_ids) {
+  return reading([&](Session& session) { return mssql::find_subject_keys(session, tenant, key_ids); });
+}
+
+std::vector<SubjectKey> MssqlDriver::list_subject_keys(const std::string& tenant, const std::optional<Uuid>& after,
+                                                       std::size_t limit) {
+  return reading([&](Session& session) { return mssql::list_subject_keys(session, tenant, after, limit); });
+}
+
+bool MssqlDriver::rewrap_subject_key(const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
+                                     const WrappedKey& to) {
+  return once([&](Session& session) { return mssql::rewrap_subject_key(session, tenant, key_id, from, to); });
+}
+
+bool MssqlDriver::destroy_subject_key(const std::string& tenant, const Uuid& key_id) {
+  return once([&](Session& session) { return mssql::destroy_subject_key(session, tenant, key_id); });
+}
+
+bool MssqlDriver::forget_subject(const std::string& tenant, const Uuid& key_id) {
+  return once([&](Session& session) { return mssql::forget_subject(session, tenant, key_id); });
+}
+
+bool MssqlDriver::add_seal(const LogSeal& seal, std::span<const driver::EventHash> hashes) {
+  return once([&](Session& session) { return mssql::add_seal(session, seal, hashes); });
+}
+
+std::optional<LogSeal> MssqlDriver::last_seal() {
+  return reading([](Session& session) { return mssql::last_seal(session); });
+}
+
+std::vector<LogSeal> MssqlDriver::list_seals(std::int64_t after, std::size_t limit) {
+  return reading([&](Session& session) { return mssql::list_seals(session, after, limit); });
+}
+
+std::vector<driver::EventHash> MssqlDriver::read_hashes(Position after, Position to, std::size_t limit) {
+  return reading([&](Session& session) { return mssql::read_hashes(session, after, to, limit); });
+}
+
+std::optional<driver::EventHash> MssqlDriver::find_hash(const StreamKey& stream, Version version) {
+  return reading([&](Session& session) { return mssql::find_hash(session, stream, version); });
 }
 
 std::span<const driver::Migration> MssqlDriver::migrations() const noexcept {

@@ -54,6 +54,26 @@ class MssqlDriver final : public driver::Driver, public driver::MigrationStore {
   bool remove_dead_letter(const driver::PartKey& key, Position position) override;
   std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override;
 
+  std::int64_t event_types_revision(const std::string& tenant) override;
+  driver::EventTypes list_event_types(const std::string& tenant) override;
+  bool add_schema(const EventSchema& schema) override;
+  bool remove_schema(const std::string& tenant, const EventForm& form) override;
+  void set_type_rules(const EventTypeRules& rules) override;
+  bool add_subject_key(const SubjectKey& key) override;
+  std::optional<SubjectKey> find_subject_key(const std::string& tenant, const std::string& subject) override;
+  std::vector<SubjectKey> find_subject_keys(const std::string& tenant, std::span<const Uuid> key_ids) override;
+  std::vector<SubjectKey> list_subject_keys(const std::string& tenant, const std::optional<Uuid>& after,
+                                            std::size_t limit) override;
+  bool rewrap_subject_key(const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
+                          const WrappedKey& to) override;
+  bool destroy_subject_key(const std::string& tenant, const Uuid& key_id) override;
+  bool forget_subject(const std::string& tenant, const Uuid& key_id) override;
+  bool add_seal(const LogSeal& seal, std::span<const driver::EventHash> hashes) override;
+  std::optional<LogSeal> last_seal() override;
+  std::vector<LogSeal> list_seals(std::int64_t after, std::size_t limit) override;
+  std::vector<driver::EventHash> read_hashes(Position after, Position to, std::size_t limit) override;
+  std::optional<driver::EventHash> find_hash(const StreamKey& stream, Version version) override;
+
   std::span<const driver::Migration> migrations() const noexcept override;
   std::vector<driver::MigrationRecord> history() override;
   bool apply(const driver::MigrationStep& step) override;
@@ -64,6 +84,9 @@ class MssqlDriver final : public driver::Driver, public driver::MigrationStore {
   /// Calls `use` with a session; once more with a new one when the first turns out to be gone: `use` may be repeated.
   template <class Use>
   auto reading(Use use);
+  /// For what must not be done twice, even when the first answer was lost.
+  template <class Use>
+  auto once(Use use);
 
   const Settings settings_;
   SessionPool sessions_;

@@ -134,6 +134,14 @@ void check_keys(Session& session, Findings& findings) {
                     std::string(table));
   }
   check_texts(session, findings, "SELECT member, member_key, N'member ' + member FROM $(schema).projection_members");
+  for (const char* table : {"event_schemas", "event_type_rules"}) {
+    check_texts(session, findings,
+                "SELECT tenant_id, event_type, tenant_key, type_key, N'event type ' + event_type FROM $(schema)." +
+                    std::string(table));
+  }
+  check_texts(session, findings,
+              "SELECT tenant_id, subject, tenant_key, subject_key, N'subject key ' + CAST(key_id AS NVARCHAR(36)) FROM "
+              "$(schema).subject_keys");
 }
 
 }  // namespace

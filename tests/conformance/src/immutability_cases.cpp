@@ -24,6 +24,7 @@ SubjectKey key_of_subject(std::uint8_t number) {
 
 /// A schema and rules for each type, a key, one that is destroyed and one that is forgotten, and a seal.
 void fill_governance(driver::Driver& driver, const std::vector<RecordedEvent>& log) {
+  ASSERT_FALSE(log.empty());
   std::vector<driver::EventHash> hashes;
   for (const RecordedEvent& event : log) {
     driver.add_schema({home_tenant, {event.type, event.event_version}, "{}", {}});
