@@ -89,8 +89,10 @@ void append(benchmark::State& state, With with) {
 
 template <class Scratch>
 void register_all(const std::string& prefix, benchmark::IterationCount iterations) {
-  for (const auto& [name, with] : {std::pair("plain", With::nothing), {"schema", With::schema},
-                                   {"encrypted", With::encryption}, {"sealed", With::seals}}) {
+  for (const auto& [name, with] : {std::pair("plain", With::nothing),
+                                   {"schema", With::schema},
+                                   {"encrypted", With::encryption},
+                                   {"sealed", With::seals}}) {
     benchmark::RegisterBenchmark((prefix + "governed_append/" + name).c_str(), append<Scratch>, with)
         ->UseRealTime()
         ->Iterations(iterations)

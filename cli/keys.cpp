@@ -97,8 +97,8 @@ void add_keys(CLI::App& app, Context& context) {
   made->add_option("ID", arguments->id, "The master key's name, for example key-2026")->required();
   made->callback([&context, arguments] { context.action = [arguments] { return make_master_key(*arguments); }; });
 
-  CLI::App* forgotten = app.add_subcommand(
-      "forget", "Destroy a subject's key: nobody can read what was encrypted under it, for good");
+  CLI::App* forgotten =
+      app.add_subcommand("forget", "Destroy a subject's key: nobody can read what was encrypted under it, for good");
   forgotten->add_option("SUBJECT", arguments->subject, "Whose data it is")->required();
   add_tenant(*forgotten, context, arguments->tenant);
   forgotten->callback(

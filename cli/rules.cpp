@@ -67,8 +67,7 @@ int set(const Context& context, const RulesArguments& arguments) {
   if (arguments.keep_days) {
     rules.keep_days.reset();
     if (*arguments.keep_days != "none") {
-      rules.keep_days =
-          static_cast<std::int32_t>(parse_integer("--keep-days", *arguments.keep_days, 0, 1'000'000));
+      rules.keep_days = static_cast<std::int32_t>(parse_integer("--keep-days", *arguments.keep_days, 0, 1'000'000));
     }
   }
   store.set_type_rules(rules);
@@ -100,8 +99,7 @@ void add_rules(CLI::App& app, Context& context) {
                                  "POINTER");
   changed->add_flag("--mask-nothing", a.mask_nothing, "No place is named: such readers see nothing of the payload")
       ->excludes(mask);
-  add_value(*changed, "--contexts", a.contexts, "Whether they see metadata and the contexts: show or withhold",
-            "SHOW");
+  add_value(*changed, "--contexts", a.contexts, "Whether they see metadata and the contexts: show or withhold", "SHOW");
   add_value(*changed, "--keep-days", a.keep_days, "How long such events have to be kept at least; none: not said",
             "DAYS");
   add_tenant(*changed, context, a.tenant);

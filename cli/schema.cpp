@@ -84,10 +84,10 @@ int add(const Context& context, const SchemaArguments& arguments) {
   }
   const bool added = store.add_schema(schema);
   if (context.json) {
-    out().write_line(nlohmann::ordered_json{{"event_type", schema.form.type},
-                                            {"event_version", schema.form.event_version},
-                                            {"added", added}}
-                         .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    out().write_line(nlohmann::ordered_json{
+        {"event_type", schema.form.type},
+        {"event_version", schema.form.event_version},
+        {"added", added}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
     out().write_line((added ? "added the schema of " : "there already: the schema of ") + name_of(schema.form));
   }

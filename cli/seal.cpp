@@ -60,7 +60,8 @@ void add_seal(CLI::App& app, Context& context) {
 seal as a line of JSON, where nobody who can write to the database can write, and give them to `verify`.)");
   auto arguments = std::make_shared<SealArguments>();
   add_value(*command, "--checkpoint", arguments->checkpoint, "Write the last seal to this file", "FILE");
-  add_value(*command, "--name", arguments->name, "Which store it is, in the checkpoint; \"stele\" unless given", "NAME");
+  add_value(*command, "--name", arguments->name, "Which store it is, in the checkpoint; \"stele\" unless given",
+            "NAME");
   add_value(*command, "--sign", arguments->key, "Sign it with this Ed25519 key (PEM); the signature goes to FILE.sig",
             "KEYFILE");
   command->callback(

@@ -58,7 +58,8 @@ std::string where(const ChainFault& fault) {
     text = fault.stream->to_string();
     if (fault.version > Version(0)) text += " version " + std::to_string(fault.version.value());
   }
-  if (fault.position > Position(0)) text += (text.empty() ? "" : ", ") + ("position " + std::to_string(fault.position.value()));
+  if (fault.position > Position(0))
+    text += (text.empty() ? "" : ", ") + ("position " + std::to_string(fault.position.value()));
   return text.empty() ? "the log" : text;
 }
 
@@ -111,12 +112,12 @@ int verify_hashes(const Context& context, const VerifyArguments& arguments) {
       out().write_line("BROKEN   " + std::string(to_string(fault.kind)) + ": " + printable(where(fault)) + ": " +
                        printable(fault.what));
     }
-    out().write_line(counted(report.events, "event") + " in " + counted(report.seals, "seal") + ": " +
-                     (report.ok() ? "as they were sealed"
-                                  : counted(static_cast<long long>(report.faults.size()), "fault")) +
-                     (report.events_unsealed > 0
-                          ? "; " + counted(report.events_unsealed, "event") + " behind the last seal not checked"
-                          : ""));
+    out().write_line(
+        counted(report.events, "event") + " in " + counted(report.seals, "seal") + ": " +
+        (report.ok() ? "as they were sealed" : counted(static_cast<long long>(report.faults.size()), "fault")) +
+        (report.events_unsealed > 0
+             ? "; " + counted(report.events_unsealed, "event") + " behind the last seal not checked"
+             : ""));
   }
   return report.ok() ? exit_ok : exit_integrity;
 }

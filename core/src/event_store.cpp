@@ -71,9 +71,9 @@ class StreamPages final : public detail::PageSource {
   void fetch(driver::PageLimits limits, driver::EventPage& page) override {
     driver::Driver& driver = driver_();
     if (to_ < from_) return;
-    driver.read_stream({&stream_, options_.direction, from_, to_, options_.as_of, options_.valid_at, limits,
-                        options_.as_stored},
-                       page);
+    driver.read_stream(
+        {&stream_, options_.direction, from_, to_, options_.as_of, options_.valid_at, limits, options_.as_stored},
+        page);
   }
 
   bool advance(const driver::EventPage& page) override {
@@ -109,8 +109,7 @@ class LogPages final : public detail::PageSource {
   void fetch(driver::PageLimits limits, driver::EventPage& page) override {
     driver::Driver& driver = driver_();
     if (before_.value() - 1 <= after_.value()) return;
-    driver.read_log({options_.direction, after_, before_, options_.as_of, &options_.filter, limits,
-                     options_.as_stored},
+    driver.read_log({options_.direction, after_, before_, options_.as_of, &options_.filter, limits, options_.as_stored},
                     page);
   }
 
@@ -141,8 +140,7 @@ void check_schema(driver::Driver& driver, bool migrate) {
 /// The lower of what the URL and the options say. Taken out of the URL, for backends do not know it.
 Clearance clearance_of(Url& url, const OpenOptions& options) {
   Clearance clearance = options.clearance;
-  if (const std::optional<std::string> name =
-          url.choice_param("clearance", {"none", "partial", "full", "secrets"})) {
+  if (const std::optional<std::string> name = url.choice_param("clearance", {"none", "partial", "full", "secrets"})) {
     clearance = std::min(clearance, *parse_clearance(*name));
   }
   std::erase_if(url.params, [](const auto& param) { return param.first == "clearance"; });

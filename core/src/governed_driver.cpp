@@ -126,11 +126,12 @@ class GovernedDriver::Sealed {
   }
 
   void add_conditions(PreparedAppend& append) {
-    std::vector<StreamCondition>& conditions = conditions_.emplace_back(append.conditions.begin(), append.conditions.end());
+    std::vector<StreamCondition>& conditions =
+        conditions_.emplace_back(append.conditions.begin(), append.conditions.end());
     for (const std::shared_ptr<const SubjectCipher>& cipher : used_) {
-      conditions.push_back({StreamKey(std::string(append.tenant), std::string(subject_stream_type),
-                                      cipher->key_id().to_string()),
-                            ExpectedVersion::no_stream()});
+      conditions.push_back(
+          {StreamKey(std::string(append.tenant), std::string(subject_stream_type), cipher->key_id().to_string()),
+           ExpectedVersion::no_stream()});
     }
     used_.clear();
     append.conditions = conditions;

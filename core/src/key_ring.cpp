@@ -92,8 +92,7 @@ void KeyRing::refresh(driver::Driver& driver, const std::string& tenant, std::sp
   std::sort(wanted.begin(), wanted.end());
   wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
   for (std::size_t at = 0; at < wanted.size(); at += most_asked_at_once) {
-    const std::span<const Uuid> some =
-        std::span(wanted).subspan(at, std::min(most_asked_at_once, wanted.size() - at));
+    const std::span<const Uuid> some = std::span(wanted).subspan(at, std::min(most_asked_at_once, wanted.size() - at));
     std::vector<Uuid> missing(some.begin(), some.end());
     for (const SubjectKey& key : driver.find_subject_keys(tenant, some)) {
       std::erase(missing, key.key_id);

@@ -245,7 +245,8 @@ TEST_P(MssqlStoppedWriter, HoldsBackWhatIsBehindItsPositions) {
   Follower late = follower();
   ASSERT_EQ(late.poll(), earlier);
   for (int i = 0; i < 20; ++i) ASSERT_EQ(early.poll(), Positions{}) << "overtaken by a higher position";
-  EXPECT_EQ(backwards(), Positions(earlier.rbegin(), earlier.rend())) << "what is not settled has no place in the log yet";
+  EXPECT_EQ(backwards(), Positions(earlier.rbegin(), earlier.rend()))
+      << "what is not settled has no place in the log yet";
   // Nobody but readers of the log's end is kept waiting, and by nothing but the position.
   EXPECT_EQ(store_->stream_version(StreamKey("thing", "other-0")), Version(2));
 

@@ -200,8 +200,9 @@ std::vector<RawScript> PostgresHarness::corruptions() {
 std::vector<RawScript> PostgresHarness::forgeries() {
   return {
       without_trigger("a byte flipped", "events", "UPDATE events SET data = '{\"n\":7}' WHERE global_position = 3"),
-      without_trigger("a time changed", "events",
-                      "UPDATE events SET recorded_at = recorded_at + interval '1 microsecond' WHERE global_position = 3"),
+      without_trigger(
+          "a time changed", "events",
+          "UPDATE events SET recorded_at = recorded_at + interval '1 microsecond' WHERE global_position = 3"),
       without_trigger("a row deleted", "events", "DELETE FROM events WHERE global_position = 3"),
       without_trigger("two exchanged", "events",
                       "UPDATE events SET stream_version = stream_version + 1000 WHERE global_position IN (2, 4); "

@@ -242,7 +242,8 @@ std::vector<RawScript> SqliteFileHarness::corruptions() {
 
 std::vector<RawScript> SqliteFileHarness::forgeries() {
   return {
-      without_trigger("a byte flipped", "events_no_update", "UPDATE events SET data = '{\"n\":7}' WHERE global_position = 3"),
+      without_trigger("a byte flipped", "events_no_update",
+                      "UPDATE events SET data = '{\"n\":7}' WHERE global_position = 3"),
       without_trigger("a time changed", "events_no_update",
                       "UPDATE events SET recorded_at = recorded_at + 1 WHERE global_position = 3"),
       without_trigger("a row deleted", "events_no_delete", "DELETE FROM events WHERE global_position = 3"),

@@ -28,8 +28,8 @@ struct OpenOptions {
   /// For this tenant alone (G14): what names another one throws permission_denied, and what is another's is not found,
   /// whatever is asked. As `tenant=` in the URL, and the same if both are given. Empty: all tenants.
   std::optional<std::string> tenant{};
-  /// What readers through this store may see of events that are marked as sensitive; see redaction.h. As `clearance=` in
-  /// the URL, which may lower it further.
+  /// What readers through this store may see of events that are marked as sensitive; see redaction.h. As `clearance=`
+  /// in the URL, which may lower it further.
   Clearance clearance = Clearance::secrets;
   /// Opens and makes the keys of data subjects; see key_provider.h. Without it nothing can be encrypted, and what is
   /// encrypted is given as it is stored.
@@ -166,8 +166,7 @@ class STELE_API EventStore final {
   std::int64_t rewrap_keys(const std::string& tenant = std::string(default_tenant));
   /// By key id, behind `after`, at most `limit` (1 … 10,000). No key can be seen in them.
   std::vector<SubjectKey> list_subject_keys(const std::string& tenant = std::string(default_tenant),
-                                            const std::optional<Uuid>& after = {},
-                                            std::size_t limit = 1'000);
+                                            const std::optional<Uuid>& after = {}, std::size_t limit = 1'000);
 
   /// Checks the invariants behind G2, G4, G5, G7–G11 over the whole store, and the database's own integrity. Reads
   /// only.

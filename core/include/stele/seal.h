@@ -16,8 +16,8 @@
 namespace stele {
 
 struct SealResult {
-  std::int64_t seals = 0;   ///< Made now.
-  std::int64_t events = 0;  ///< In those.
+  std::int64_t seals = 0;       ///< Made now.
+  std::int64_t events = 0;      ///< In those.
   std::optional<LogSeal> last;  ///< The last one there is; empty while nothing was ever appended.
 };
 

@@ -28,8 +28,10 @@ void a_store_that_nobody_touched_is_fine(Harness& harness) {
   EXPECT_FALSE(make_checkpoint(store, "books"));
   for (int i = 0; i < 6; ++i) {
     const std::string id = std::to_string(i % 4);
-    store.append(request(command("r-" + std::to_string(i)), thing(id), ExpectedVersion::any(),
-                         {full_event(2 * i), event("plain", R"({"x":1.50,"y":12345678901234567890})"), full_event(2 * i + 1)}))
+    store
+        .append(request(
+            command("r-" + std::to_string(i)), thing(id), ExpectedVersion::any(),
+            {full_event(2 * i), event("plain", R"({"x":1.50,"y":12345678901234567890})"), full_event(2 * i + 1)}))
         .or_throw();
     if (i % 2 == 0) {
       EXPECT_GT(seal_log(store, 2).events, 0);

@@ -1,6 +1,6 @@
 // Personal data: encrypted before it reaches the database, readable with its keys only, and by nobody once forgotten.
-#include <cstdlib>
 #include <atomic>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -86,12 +86,10 @@ void without_keys_nothing_is_written_in_the_clear(Harness& harness) {
   const auto keys = new_provider();
   EventStore with = open_with(harness, keys);
   expect_nothing_written(with, [&] {
-    expect_error(ErrorCode::invalid_argument, "personal", [&] {
-      with.append(thing("a"), ExpectedVersion::any(), {personal("", erika)});
-    });
-    expect_error(ErrorCode::invalid_argument, "personal", [&] {
-      with.append(thing("a"), ExpectedVersion::any(), {personal("erika", erika, {"name"})});
-    });
+    expect_error(ErrorCode::invalid_argument, "personal",
+                 [&] { with.append(thing("a"), ExpectedVersion::any(), {personal("", erika)}); });
+    expect_error(ErrorCode::invalid_argument, "personal",
+                 [&] { with.append(thing("a"), ExpectedVersion::any(), {personal("erika", erika, {"name"})}); });
     expect_error(ErrorCode::invalid_argument, "stele.key", [&] {
       NewEvent made = event();
       made.attributes["stele.key"] = "x";
@@ -221,8 +219,8 @@ void the_forgotten_cannot_be_read(Harness& harness) {
   EXPECT_EQ(log_events(store).size(), events_before + 2) << "nothing is removed, and everybody is told";
   EXPECT_EQ(text_of(stream_events(store, thing("a")).at(0).data), text_of(json(std::string(gone))));
   const Json part = stream_events(store, thing("b")).at(0).data;
-  EXPECT_TRUE(json_equal(part, json(R"({"name":)" + std::string(gone) +
-                                    R"(,"amount":12345678901234567890.10,"tags":["a","b"]})")))
+  EXPECT_TRUE(json_equal(
+      part, json(R"({"name":)" + std::string(gone) + R"(,"amount":12345678901234567890.10,"tags":["a","b"]})")))
       << part.text();
   EXPECT_EQ(text_of(stream_events(store, thing("b")).at(1).data), text_of(json(erika))) << "somebody else's";
 
@@ -320,7 +318,8 @@ void nothing_is_written_under_a_destroyed_key(Harness& harness) {
     if (each.type == subject_closed_type) closed[each.stream.id] = each.position;
     const auto key = each.attributes.find("stele.key");
     if (key == each.attributes.end()) continue;
-    EXPECT_EQ(closed.count(key->second), 0u) << "position " << each.position.value() << " is under a key that was closed";
+    EXPECT_EQ(closed.count(key->second), 0u)
+        << "position " << each.position.value() << " is under a key that was closed";
   }
   EXPECT_GT(closed.size(), 2u);
 }

@@ -81,23 +81,24 @@ void a_schema_never_changes(Harness& harness) {
   EventStore store = open_store(harness);
   EXPECT_TRUE(store.add_schema(schema("order", 1)));
   EXPECT_FALSE(store.add_schema(schema("order", 1)));
-  expect_error(ErrorCode::invalid_argument, "add the next version", [&] { store.add_schema(schema("order", 1, "{}")); });
+  expect_error(ErrorCode::invalid_argument, "add the next version",
+               [&] { store.add_schema(schema("order", 1, "{}")); });
   EXPECT_EQ(store.list_schemas().at(0).text, order_schema);
   EXPECT_TRUE(store.add_schema(schema("order", 2, "{}")));
   append(store, R"({"total":1})").or_throw();
-  expect_error(ErrorCode::invalid_argument, "", [&] { store.remove_schema(std::string(default_tenant), {"order", 1}); });
+  expect_error(ErrorCode::invalid_argument, "", [&] {
+    store.remove_schema(std::string(default_tenant), {"order", 1});
+  });
   EXPECT_TRUE(store.remove_schema(std::string(default_tenant), {"order", 2}));
   EXPECT_FALSE(store.remove_schema(std::string(default_tenant), {"order", 2}));
   expect_error(ErrorCode::invalid_argument, "", [&] { store.add_schema(schema("order", 3, "{")); });
   expect_error(ErrorCode::invalid_argument, "", [&] { store.add_schema(schema("order", 3, R"({"type":"money"})")); });
-  expect_error(ErrorCode::unsupported, "", [&] {
-    store.add_schema(schema("order", 3, R"({"$ref":"https://example.org/order.json"})"));
-  });
+  expect_error(ErrorCode::unsupported, "",
+               [&] { store.add_schema(schema("order", 3, R"({"$ref":"https://example.org/order.json"})")); });
   expect_error(ErrorCode::invalid_argument, "",
                [&] { store.add_schema(schema("order", 3, R"({"allOf":[{"$ref":"#"}]})")); });
-  expect_error(ErrorCode::unsupported, "", [&] {
-    store.add_schema(schema("order", 3, R"({"properties":{"a":{"pattern":"(?=a)b"}}})"));
-  });
+  expect_error(ErrorCode::unsupported, "",
+               [&] { store.add_schema(schema("order", 3, R"({"properties":{"a":{"pattern":"(?=a)b"}}})")); });
   EXPECT_EQ(store.list_schemas().size(), 1u);
 }
 
@@ -115,9 +116,9 @@ void what_would_take_for_ever_does_not(Harness& harness) {
   std::string large = R"({"lines":[)";
   while (large.size() < 10'000'000) large += R"({"sku":"A-1","qty":2},)";
   large += R"({"sku":"A-1","qty":0}]})";
-  store.add_schema(schema(
-      "lines", 1,
-      R"({"properties":{"lines":{"items":{"required":["sku","qty"],"properties":{"qty":{"minimum":1}}}}}})"));
+  store.add_schema(
+      schema("lines", 1,
+             R"({"properties":{"lines":{"items":{"required":["sku","qty"],"properties":{"qty":{"minimum":1}}}}}})"));
   expect_error(ErrorCode::schema_violation, "/qty", [&] { append(store, large, "lines"); });
 }
 

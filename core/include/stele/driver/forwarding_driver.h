@@ -13,15 +13,9 @@ class ForwardingDriver : public Driver {
 
   std::string_view name() const noexcept override { return inner_->name(); }
   std::optional<std::string> tenant() const override { return inner_->tenant(); }
-  std::vector<AppendAnswer> append(std::span<const PreparedAppend> appends) override {
-    return inner_->append(appends);
-  }
-  void read_stream(const StreamPageRequest& request, EventPage& page) override {
-    inner_->read_stream(request, page);
-  }
-  void read_log(const LogPageRequest& request, EventPage& page) override {
-    inner_->read_log(request, page);
-  }
+  std::vector<AppendAnswer> append(std::span<const PreparedAppend> appends) override { return inner_->append(appends); }
+  void read_stream(const StreamPageRequest& request, EventPage& page) override { inner_->read_stream(request, page); }
+  void read_log(const LogPageRequest& request, EventPage& page) override { inner_->read_log(request, page); }
   std::optional<RecordedEvent> find_event(const Uuid& event_id) override { return inner_->find_event(event_id); }
   std::optional<StreamInfo> stream_info(const StreamKey& stream) override { return inner_->stream_info(stream); }
   std::vector<StreamInfo> list_streams(const StreamListOptions& options) override {
@@ -58,8 +52,7 @@ class ForwardingDriver : public Driver {
     return inner_->list_snapshots(options);
   }
   std::int64_t delete_snapshots(const SnapshotDeletion& which) override { return inner_->delete_snapshots(which); }
-  ProjectionState open_projection(const ProjectionKey& key, std::int32_t parts,
-                                          Position start) override {
+  ProjectionState open_projection(const ProjectionKey& key, std::int32_t parts, Position start) override {
     return inner_->open_projection(key, parts, start);
   }
   std::optional<ProjectionState> find_projection(const ProjectionKey& key) override {
@@ -72,7 +65,7 @@ class ForwardingDriver : public Driver {
   }
   void remove_projection(const ProjectionKey& key) override { inner_->remove_projection(key); }
   std::optional<Lease> acquire_lease(const PartKey& key, const std::string& holder,
-                                             std::chrono::milliseconds time) override {
+                                     std::chrono::milliseconds time) override {
     return inner_->acquire_lease(key, holder, time);
   }
   bool renew_lease(const Lease& lease, std::chrono::milliseconds time) override {
