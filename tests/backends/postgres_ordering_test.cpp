@@ -578,18 +578,6 @@ TEST_F(PostgresOrdering, WritersOfAllKindsAndReaders) {
 
 // --- Dump and restore ------------------------------------------------------------------------------------------------
 
-/// The full name of one of PostgreSQL's programs, of the newest version that is there; empty when there is none.
-std::string postgres_program(const std::string& name) {
-  std::map<int, std::string> found;
-  std::error_code ignored;
-  for (const auto& version : std::filesystem::directory_iterator("/usr/lib/postgresql", ignored)) {
-    const std::filesystem::path program = version.path() / "bin" / name;
-    if (std::filesystem::exists(program)) found[std::atoi(version.path().filename().c_str())] = program;
-  }
-  if (!found.empty()) return found.rbegin()->second;
-  return std::system(("command -v " + name + " > /dev/null").c_str()) == 0 ? name : std::string();
-}
-
 class PostgresDump : public PostgresOrdering {
  protected:
   void SetUp() override {

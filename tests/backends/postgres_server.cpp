@@ -7,6 +7,8 @@
 #include <atomic>
 #include <cctype>
 #include <cstdlib>
+#include <filesystem>
+#include <map>
 #include <stdexcept>
 
 #include "stele/postgres.h"
@@ -99,6 +101,17 @@ EventStore open_postgres(const std::string& url) {
 
 EventStore open_migrated_postgres(const std::string& url) {
   return open_store(url, false);
+}
+
+std::string postgres_program(const std::string& name) {
+  std::map<int, std::string> found;
+  std::error_code ignored;
+  for (const auto& version : std::filesystem::directory_iterator("/usr/lib/postgresql", ignored)) {
+    const std::filesystem::path program = version.path() / "bin" / name;
+    if (std::filesystem::exists(program)) found[std::atoi(version.path().filename().c_str())] = program;
+  }
+  if (!found.empty()) return found.rbegin()->second;
+  return std::system(("command -v " + name + " > /dev/null").c_str()) == 0 ? name : std::string();
 }
 
 std::string sql_name(const std::string& name) {

@@ -34,6 +34,9 @@ EventStore open_postgres(const std::string& url);
 /// A store at this URL, which has to be migrated.
 EventStore open_migrated_postgres(const std::string& url);
 
+/// A program of the server's own version, as it is to be called; empty when it is not installed.
+std::string postgres_program(const std::string& name);
+
 /// Names in quotes, and texts.
 std::string sql_name(const std::string& name);
 std::string sql_text(const std::string& text);

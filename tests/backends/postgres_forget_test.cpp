@@ -1,0 +1,64 @@
+// Who was forgotten is in no dump any more, and in no row that the server keeps.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdio>
+
+#include "forgotten.h"
+#include "postgres_server.h"
+#include "stele/postgres.h"
+#include "stele/registry.h"
+
+namespace stele::testing {
+namespace {
+
+/// Of one schema, as SQL.
+std::string dump(const std::string& schema) {
+  const std::string program = postgres_program("pg_dump");
+  if (program.empty()) return {};
+  FILE* pipe = ::popen((program + " --schema='" + schema + "' '" + postgres_url() + "' 2>/dev/null").c_str(), "r");
+  if (pipe == nullptr) return {};
+  std::string text;
+  std::array<char, 65'536> chunk{};
+  while (const std::size_t got = std::fread(chunk.data(), 1, chunk.size(), pipe)) text.append(chunk.data(), got);
+  ::pclose(pipe);
+  return text;
+}
+
+TEST(PostgresForget, NothingIsLeftInADump) {
+  if (postgres_url().empty()) GTEST_SKIP() << no_postgres;
+  const PostgresSchema schema;
+  Registry registry;
+  postgres::register_driver(registry);
+  EventStore store =
+      EventStore::open(registry, postgres_url(schema.name()), {.migrate = true, .keys = keys_of_a_test()});
+  write_marked(store, 10'000);
+  EXPECT_NE(dump(schema.name()).find(marker), std::string::npos) << "the snapshots are there to be found";
+  const ForgetResult result = store.forget(std::string(default_tenant), "erika");
+  EXPECT_EQ(result.events, 10'000);
+  EXPECT_EQ(result.snapshots, 10);
+  EXPECT_EQ(exported(store).find(marker), std::string::npos);
+  PostgresConnection server(schema.name());
+  const std::vector<std::string> tables = server.rows(
+      "SELECT quote_ident(relname) FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace");
+  for (const std::string& table : tables) server.run("VACUUM FULL " + table);
+  server.run("CHECKPOINT");
+  const std::string left = dump(schema.name());
+  EXPECT_NE(left.find("Registered"), std::string::npos) << "the events are there";
+  EXPECT_EQ(left.find(marker), std::string::npos);
+  // The files of the tables, and of what is too long for a row.
+  const std::vector<std::string> files = server.rows(
+      "SELECT pg_relation_filepath(oid) FROM pg_class WHERE pg_relation_filepath(oid) IS NOT NULL AND (relnamespace = "
+      "current_schema()::regnamespace OR oid IN (SELECT reltoastrelid FROM pg_class WHERE relnamespace = "
+      "current_schema()::regnamespace))");
+  EXPECT_GT(files.size(), 10U);
+  for (const std::string& file : files) {
+    EXPECT_EQ(server.value("SELECT position('" + std::string(marker) + "'::bytea IN pg_read_binary_file('" + file +
+                           "'))"),
+              "0")
+        << file;
+  }
+}
+
+}  // namespace
+}  // namespace stele::testing
