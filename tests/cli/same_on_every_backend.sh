@@ -130,6 +130,30 @@ session() {
   stele export loans-and-orders.ndjson
   stele import loans-and-orders.ndjson
   stele read loan/1
+
+  printf '%s' '{"required":["total"],"properties":{"total":{"minimum":0,"multipleOf":0.01}}}' >"$work/bill.json"
+  stele schema add Bill bill.json
+  stele schema add Bill bill.json --json
+  stele schema show Bill
+  stele append bill/1 --type Bill --data '{"total":19.999}'
+  stele append bill/1 --type Bill --data '{"total":19.99}' --event-version 2
+  stele append bill/1 --type Bill --data '{"total":19.99}' --occurred-at 2026-03-06T00:00:00Z --redaction partial
+  stele schema remove Bill
+  stele rules set Bill --schema warn --mask /name --keep-days 2557
+  stele append bill/1 --type Bill --data '{"name":"Erika","total":-1}' --redaction full --occurred-at 2026-03-06T00:00:00Z
+  stele rules list --json
+  stele schema check
+  stele read bill/1 --clearance partial --json
+  export STELE_KEYS=env:STELE_TEST_KEYS STELE_TEST_KEYS="test $(head -c 32 /dev/zero | base64)"
+  stele append person/1 --type Registered --data '{"n":1,"name":"Erika"}' --subject erika --encrypt /name --occurred-at 2026-03-07T00:00:00Z
+  stele read person/1
+  stele seal
+  stele verify --chain
+  stele forget erika
+  stele forget erika
+  stele read person/1
+  unset STELE_KEYS STELE_TEST_KEYS
+  stele verify --chain --json
   stele stats
   stele stats --json
   stele migrate down
