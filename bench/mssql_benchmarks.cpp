@@ -106,12 +106,14 @@ void read_stream_store(benchmark::State& state) {
 
 void read_log_floor(benchmark::State& state) {
   FloorMssqlReader reader(mssql_log().name());
+  reader.read_log(use);  // A connection's first statements are compiled, which is not what is measured.
   for ([[maybe_unused]] auto iteration : state) expect(state, reader.read_log(use), log_streams * events_per_stream);
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(log_streams * events_per_stream));
 }
 
 void read_log_store(benchmark::State& state) {
   EventStore store = mssql_log().open_store();
+  for (const RecordedEvent& event : store.read_log()) use(event.data.text(), event.position.value());
   for ([[maybe_unused]] auto iteration : state) {
     std::size_t count = 0;
     for (const RecordedEvent& event : store.read_log()) {
