@@ -3,11 +3,26 @@
 #include <algorithm>
 #include <vector>
 
+#include "stele/limits.h"
+
 namespace stele::detail {
 namespace {
 
 constexpr std::size_t most_entries = 100'000;
 constexpr std::size_t most_asked_at_once = 1'000;
+
+/// What every database takes. A provider that gives more is not one that can be used.
+void check_size(const WrappedKey& wrapped) {
+  if (!wrapped.bytes.empty() && wrapped.bytes.size() <= limits::wrapped_key_bytes && !wrapped.master_key_id.empty() &&
+      wrapped.master_key_id.size() <= limits::master_key_id_bytes) {
+    return;
+  }
+  throw Error(ErrorCode::key_unavailable, "keys: the provider has wrapped a key in " +
+                                              std::to_string(wrapped.bytes.size()) + " bytes under a master key id of " +
+                                              std::to_string(wrapped.master_key_id.size()) + "; the limits are " +
+                                              std::to_string(limits::wrapped_key_bytes) + " and " +
+                                              std::to_string(limits::master_key_id_bytes));
+}
 
 }  // namespace
 
@@ -57,6 +72,7 @@ std::shared_ptr<const SubjectCipher> KeyRing::for_writing(driver::Driver& driver
     made.subject = subject;
     made.key_id = Uuid::v7();
     made.wrapped = provider_->wrap(SecretKey::random(), {tenant, subject, made.key_id});
+    check_size(*made.wrapped);
     if (driver.add_subject_key(made)) {
       key = std::move(made);
     } else {

@@ -25,6 +25,9 @@ inline constexpr std::size_t append_bytes = 64u << 20;  ///< All JSON of one app
 inline constexpr std::size_t events_per_append = 20'000;
 inline constexpr std::size_t streams_per_append = 1'000;  ///< Appended to and checked, together.
 
+inline constexpr std::size_t wrapped_key_bytes = 4'096;
+inline constexpr std::size_t master_key_id_bytes = 128;
+
 inline constexpr std::size_t schema_bytes = 1u << 20;  ///< A JSON Schema's text.
 
 inline constexpr std::size_t json_depth = 100;
