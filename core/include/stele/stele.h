@@ -3,6 +3,7 @@
 
 #include "stele/aggregate.h"
 #include "stele/append.h"
+#include "stele/archive.h"
 #include "stele/chain.h"
 #include "stele/encryption.h"
 #include "stele/error.h"
