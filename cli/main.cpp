@@ -126,6 +126,9 @@ int main(int argc, char** argv) {
   add_command(app, context);
   add_import(app, context);
   add_export(app, context);
+  add_copy(app, context);
+  add_retention(app, context);
+  add_archive(app, context);
   add_stats(app, context);
   add_schema(app, context);
   add_rules(app, context);

@@ -86,7 +86,7 @@ int list(const Context& context) {
 }
 
 /// A row for each checkpoint.
-int status(const Context& context, const ProjectionArguments& arguments) {
+int projection_status(const Context& context, const ProjectionArguments& arguments) {
   EventStore store = context.open_store();
   Table table({{"NAME"},
                {"TENANT"},
@@ -290,7 +290,7 @@ void add_projection(CLI::App& app, Context& context) {
   add(*group, context, arguments, "list", "List projections, named subscriptions and relays",
       [](const Context& c, const ProjectionArguments&) { return list(c); });
   CLI::App* status_command = add(*group, context, arguments, "status",
-                                 "Show each checkpoint, also of generations that are being built", status);
+                                 "Show each checkpoint, also of generations that are being built", projection_status);
   add_value(*status_command, "NAME", a.name, "Only of this one", "");
 
   CLI::App* run_command = add(*group, context, arguments, "run", "Keep a projection up to date until interrupted", run);

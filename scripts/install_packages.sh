@@ -5,7 +5,7 @@
 #   scripts/install_packages.sh test     that, and what its tests and benchmarks need
 set -euo pipefail
 
-build=(g++ cmake ninja-build libsoci-dev libpq-dev libboost-dev nlohmann-json3-dev rapidjson-dev libcli11-dev libsqlite3-dev libssl-dev libre2-dev unixodbc-dev libhiredis-dev)
+build=(g++ cmake ninja-build libsoci-dev libpq-dev libboost-dev nlohmann-json3-dev rapidjson-dev libcli11-dev libsqlite3-dev libssl-dev libre2-dev zlib1g-dev unixodbc-dev libhiredis-dev)
 test=(git libgtest-dev libgmock-dev libbenchmark-dev sqlite3 postgresql-15 postgresql-client-15 pgbouncer redis-server python3 clang-format tdsodbc freetds-bin json-schema-test-suite)
 
 case "${1:-}" in

@@ -14,6 +14,7 @@ const Registry& default_registry() {
   static const Registry registry = [] {
     Registry all;
     register_memory_driver(all);
+    register_archive_driver(all);
     sqlite::register_driver(all);
 #ifdef STELE_WITH_POSTGRES
     postgres::register_driver(all);

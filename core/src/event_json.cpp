@@ -160,6 +160,16 @@ Timestamp timestamp(Member& member) {
   }
 }
 
+/// As JsonObjectWriter::safe_integer() writes it.
+std::int64_t positive(Member& member) {
+  if (member.kind != Kind::string) require(member, Kind::number);
+  std::int64_t value = 0;
+  const char* const end = member.text.data() + member.text.size();
+  const auto read = std::from_chars(member.text.data(), end, value);
+  if (read.ec != std::errc() || read.ptr != end || value < 1) refuse(member.name, "has to be a whole number from 1 on");
+  return value;
+}
+
 std::int32_t number(Member& member) {
   require(member, Kind::number);
   std::int32_t value = 0;
@@ -198,17 +208,21 @@ struct Draft {
   std::optional<ActorType> actor_type;
   std::optional<std::string> actor_id;
   bool has_data = false;
+  std::optional<Position> position;  // These three: the store's own.
+  std::optional<Version> version;
+  std::optional<Timestamp> recorded_at;
 };
 
 struct Field {
   std::string_view name;
-  void (*read)(Member& member, Draft& draft);  // Null: the store's own, ignored.
+  void (*read)(Member& member, Draft& draft);
+  bool of_store = false;  // An import ignores it.
 };
 
 constexpr auto fields = std::to_array<Field>({
-    {"global_position", nullptr},
-    {"stream_version", nullptr},
-    {"recorded_at", nullptr},
+    {"global_position", [](Member& m, Draft& d) { d.position = Position(positive(m)); }, true},
+    {"stream_version", [](Member& m, Draft& d) { d.version = Version(positive(m)); }, true},
+    {"recorded_at", [](Member& m, Draft& d) { d.recorded_at = timestamp(m); }, true},
     {"event_id", [](Member& m, Draft& d) { d.line.event.event_id = uuid(m); }},
     {"tenant_id", [](Member& m, Draft& d) { d.line.stream.tenant = string(m); }},
     {"stream_type", [](Member& m, Draft& d) { d.line.stream.type = string(m); }},
@@ -382,12 +396,15 @@ std::optional<CommandKey> ImportedEvent::command_key() const {
   return CommandKey{stream.tenant, *source, *request_id};
 }
 
-ImportedEvent parse_event_line(std::string_view line) {
+namespace {
+
+Draft parse(std::string_view line, bool of_store) {
   Draft draft;
   draft.line.stream.tenant = default_tenant;
   for (Member& member : members_of(line)) {
     const Field& field = field_named(member.name);
-    if (field.read != nullptr && member.kind != Kind::null) field.read(member, draft);
+    if (field.of_store && !of_store) continue;
+    if (member.kind != Kind::null) field.read(member, draft);
   }
   ImportedEvent& read = draft.line;
   for (const auto& [name, value] : {std::pair<std::string_view, const std::string&>("stream_type", read.stream.type),
@@ -403,7 +420,36 @@ ImportedEvent parse_event_line(std::string_view line) {
   if (!read.request_id && read.command_source) refuse("request_id", "is required with a command_source");
   if (!read.request_id && read.command_id) refuse("request_id", "is required with a command_id");
   static_cast<void>(read.command_key());
-  return std::move(draft.line);
+  return draft;
+}
+
+}  // namespace
+
+ImportedEvent parse_event_line(std::string_view line) {
+  return std::move(parse(line, false).line);
+}
+
+RecordedEvent parse_recorded_line(std::string_view line) {
+  Draft draft = parse(line, true);
+  NewEvent& read = draft.line.event;
+  for (const auto& [name, there] : {std::pair<std::string_view, bool>("global_position", draft.position.has_value()),
+                                    {"stream_version", draft.version.has_value()},
+                                    {"recorded_at", draft.recorded_at.has_value()},
+                                    {"event_id", read.event_id.has_value()},
+                                    {"occurred_at", read.occurred_at.has_value()}}) {
+    if (!there) refuse(name, "is required");
+  }
+  if (draft.line.command_id) refuse("command_id", "is not a field of a recorded event");
+  RecordedEvent event;
+  event.command = draft.line.command_key();
+  static_cast<EventFields&>(event) = std::move(static_cast<EventFields&>(read));
+  event.position = *draft.position;
+  event.stream = std::move(draft.line.stream);
+  event.version = *draft.version;
+  event.event_id = *read.event_id;
+  event.occurred_at = *read.occurred_at;
+  event.recorded_at = *draft.recorded_at;
+  return event;
 }
 
 }  // namespace stele

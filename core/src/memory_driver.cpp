@@ -4,11 +4,12 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <unordered_map>
 
-#include "log_filter.h"
 #include "memory_governance.h"
+#include "memory_log.h"
 #include "memory_read_side.h"
 #include "stele/driver/driver.h"
 #include "stele/driver/replay.h"
@@ -23,15 +24,6 @@ using driver::ExistingEvent;
 using driver::PreparedAppend;
 using driver::PreparedEvent;
 using driver::PreparedStream;
-
-std::size_t json_bytes(const RecordedEvent& event) {
-  std::size_t bytes = event.data.text().size();
-  for (const std::optional<Json>* json :
-       {&event.metadata, &event.policy_context, &event.model_context, &event.display}) {
-    if (*json) bytes += (*json)->text().size();
-  }
-  return bytes;
-}
 
 class MemoryDriver final : public driver::Driver {
  public:
@@ -52,66 +44,28 @@ class MemoryDriver final : public driver::Driver {
 
   void read_stream(const driver::StreamPageRequest& request, driver::EventPage& page) override {
     const std::lock_guard lock(mutex_);
-    const auto found = streams_.find(*request.stream);
-    if (found == streams_.end()) return;
-    const std::vector<std::size_t>& stream = found->second;
-    const auto size = static_cast<std::int64_t>(stream.size());
-    const std::int64_t low = request.from.value();
-    const std::int64_t high = std::min(request.to.value(), size);
-    const bool forwards = request.direction == Direction::forwards;
-    for (std::int64_t i = 0; i <= high - low; ++i) {
-      const std::int64_t version = forwards ? low + i : high - i;
-      const RecordedEvent& event = log_[stream[static_cast<std::size_t>(version - 1)]];
-      if (request.as_of && event.recorded_at > *request.as_of) continue;
-      if (request.valid_at && !detail::is_valid_at(event, *request.valid_at)) continue;
-      if (!give(event, request.limits, page)) return;
-    }
+    log_.read_stream(request, page);
   }
 
   void read_log(const driver::LogPageRequest& request, driver::EventPage& page) override {
     const std::lock_guard lock(mutex_);
-    const auto size = static_cast<std::int64_t>(log_.size());
-    const std::int64_t low = request.after.value() + 1;
-    const std::int64_t high = std::min(request.before.value() - 1, size);
-    const bool forwards = request.direction == Direction::forwards;
-    for (std::int64_t i = 0; i <= high - low; ++i) {
-      const std::int64_t position = forwards ? low + i : high - i;
-      const RecordedEvent& event = log_[static_cast<std::size_t>(position - 1)];
-      if (request.as_of && event.recorded_at > *request.as_of) continue;
-      if (!detail::matches(*request.filter, event)) continue;
-      if (!give(event, request.limits, page)) {
-        page.scanned_to = page[page.size() - 1].position;
-        return;
-      }
-    }
-    page.scanned_to = Position(std::max(high, request.after.value()));
+    log_.read_log(request, page);
   }
 
   std::optional<RecordedEvent> find_event(const Uuid& event_id) override {
     const std::lock_guard lock(mutex_);
-    const auto found = by_id_.find(event_id);
-    if (found == by_id_.end()) return std::nullopt;
-    return log_[found->second];
+    const RecordedEvent* const found = log_.find(event_id);
+    return found == nullptr ? std::nullopt : std::optional(*found);
   }
 
   std::optional<StreamInfo> stream_info(const StreamKey& stream) override {
     const std::lock_guard lock(mutex_);
-    const auto found = streams_.find(stream);
-    if (found == streams_.end()) return std::nullopt;
-    return info(found->first, found->second);
+    return log_.stream_info(stream);
   }
 
   std::vector<StreamInfo> list_streams(const StreamListOptions& options) override {
     const std::lock_guard lock(mutex_);
-    std::vector<StreamInfo> list;
-    for (const auto& [key, events] : streams_) {
-      if (key.tenant != options.tenant || (options.type && key.type != *options.type)) continue;
-      if (!key.id.starts_with(options.id_prefix)) continue;
-      if (options.after && key <= StreamKey(options.tenant, options.after->type, options.after->id)) continue;
-      list.push_back(info(key, events));
-      if (list.size() == options.limit) break;
-    }
-    return list;
+    return log_.list_streams(options);
   }
 
   std::optional<CommandRecord> find_command(const CommandKey& key) override {
@@ -140,48 +94,26 @@ class MemoryDriver final : public driver::Driver {
 
   StoreStats stats() override {
     const std::lock_guard lock(mutex_);
-    StoreStats stats;
-    stats.events = static_cast<std::int64_t>(log_.size());
-    stats.streams = static_cast<std::int64_t>(streams_.size());
+    StoreStats stats = log_.stats();
     stats.commands = static_cast<std::int64_t>(commands_.size());
-    stats.last_position = Position(stats.events);
-    std::map<std::string, std::int64_t> counts;
-    for (const RecordedEvent& event : log_) {
-      ++counts[event.type];
-      if (!stats.first_recorded_at) stats.first_recorded_at = event.recorded_at;
-      stats.last_recorded_at = event.recorded_at;
-    }
-    stats.events_by_type.assign(counts.begin(), counts.end());
-    std::stable_sort(stats.events_by_type.begin(), stats.events_by_type.end(),
-                     [](const auto& a, const auto& b) { return a.second > b.second; });
     return stats;
   }
 
   std::vector<std::string> list_tenants() override {
     const std::lock_guard lock(mutex_);
-    std::vector<std::string> tenants;
-    for (const auto& [key, events] : streams_) tenants.push_back(key.tenant);
-    for (const auto& [key, command] : commands_) tenants.push_back(key.tenant);
-    std::sort(tenants.begin(), tenants.end());
-    tenants.erase(std::unique(tenants.begin(), tenants.end()), tenants.end());
-    return tenants;
+    std::set<std::string> tenants = log_.tenants();
+    for (const auto& [key, command] : commands_) tenants.insert(key.tenant);
+    return {tenants.begin(), tenants.end()};
   }
 
   void verify_storage(const VerifyOptions&, VerifyReport& report) override {
     const std::lock_guard lock(mutex_);
-    report.checks.emplace_back("every event is found by its id");
-    for (const RecordedEvent& event : log_) {
-      const auto found = by_id_.find(event.event_id);
-      if (found == by_id_.end() || log_[found->second].position != event.position) {
-        report.violations.push_back(
-            {"G6", "position " + std::to_string(event.position.value()), "is not found by its id"});
-      }
-    }
+    log_.verify(report);
   }
 
   Position settled_position() override {
     const std::lock_guard lock(mutex_);
-    return Position(static_cast<std::int64_t>(log_.size()));
+    return log_.last_position();
   }
 
   bool save_snapshot(const Snapshot& snapshot) override {
@@ -236,7 +168,7 @@ class MemoryDriver final : public driver::Driver {
   bool add_schema(const EventSchema& schema) override { return governance_.add(schema); }
   bool remove_schema(const std::string& tenant, const EventForm& form) override {
     const std::lock_guard lock(mutex_);
-    const bool in_use = std::any_of(log_.begin(), log_.end(), [&](const RecordedEvent& event) {
+    const bool in_use = std::any_of(log_.events().begin(), log_.events().end(), [&](const RecordedEvent& event) {
       return event.stream.tenant == tenant && event.type == form.type && event.event_version == form.event_version;
     });
     return governance_.remove_schema(tenant, form, in_use);
@@ -275,12 +207,8 @@ class MemoryDriver final : public driver::Driver {
   }
   std::optional<driver::EventHash> find_hash(const StreamKey& stream, Version version) override {
     const std::lock_guard lock(mutex_);
-    const auto found = streams_.find(stream);
-    const std::int64_t number = version.value();
-    if (found == streams_.end() || number < 1 || number > static_cast<std::int64_t>(found->second.size())) {
-      return std::nullopt;
-    }
-    return governance_.find_hash(log_[found->second[static_cast<std::size_t>(number - 1)]].position);
+    const RecordedEvent* const event = log_.find(stream, version);
+    return event == nullptr ? std::nullopt : governance_.find_hash(event->position);
   }
 
  private:
@@ -317,31 +245,9 @@ class MemoryDriver final : public driver::Driver {
     Timestamp now = Timestamp::now();
   };
 
-  /// Adds the event unless the page is full; then there is more.
-  static bool give(const RecordedEvent& event, const driver::PageLimits& limits, driver::EventPage& page) {
-    const std::size_t bytes = json_bytes(event);
-    if (page.size() >= limits.max_events || (page.size() > 0 && page.bytes() + bytes > limits.max_bytes)) {
-      page.end = false;
-      return false;
-    }
-    page.add() = event;
-    page.count_bytes(bytes);
-    return true;
-  }
-
-  StreamInfo info(const StreamKey& key, const std::vector<std::size_t>& events) const {
-    return {key, Version(static_cast<std::int64_t>(events.size())), log_[events.front()].recorded_at,
-            log_[events.back()].recorded_at};
-  }
-
-  Version version_of(const StreamKey& key) const {
-    const auto found = streams_.find(key);
-    return found == streams_.end() ? Version(0) : Version(static_cast<std::int64_t>(found->second.size()));
-  }
-
   Version locked_version_of(const StreamKey& key) {
     const std::lock_guard lock(mutex_);
-    return version_of(key);
+    return log_.version_of(key);
   }
 
   AppendResult append_one(const PreparedAppend& append, const driver::AppendHook* hook) {
@@ -350,7 +256,7 @@ class MemoryDriver final : public driver::Driver {
       if (auto known = find_known_command(*append.command)) return std::move(*known);
     }
     if (const auto found = find_existing(append); !found.empty()) {
-      return driver::decide_replay(append, found, [this](const StreamKey& key) { return version_of(key); });
+      return driver::decide_replay(append, found, [this](const StreamKey& key) { return log_.version_of(key); });
     }
     if (auto conflict = find_conflict(append)) return std::move(*conflict);
     Written written = prepare(append);
@@ -390,12 +296,8 @@ class MemoryDriver final : public driver::Driver {
       const PreparedStream& stream = append.streams[s];
       for (std::size_t e = 0; e < stream.events.size(); ++e) {
         const PreparedEvent& event = stream.events[e];
-        ExistingEvent existing{s, e, nullptr, nullptr};
-        if (const auto id = by_id_.find(event.event_id); id != by_id_.end()) existing.by_id = &log_[id->second];
-        if (event.event->idempotency_key) {
-          const auto key = by_key_.find({*stream.key, *event.event->idempotency_key});
-          if (key != by_key_.end()) existing.by_key = &log_[key->second];
-        }
+        ExistingEvent existing{s, e, log_.find(event.event_id), nullptr};
+        if (event.event->idempotency_key) existing.by_key = log_.find(*stream.key, *event.event->idempotency_key);
         if (existing.by_id != nullptr || existing.by_key != nullptr) found.push_back(existing);
       }
     }
@@ -406,7 +308,7 @@ class MemoryDriver final : public driver::Driver {
     AppendResult result;
     result.status = AppendStatus::conflict;
     const auto check = [&](const StreamKey& key, ExpectedVersion expected) {
-      const Version actual = version_of(key);
+      const Version actual = log_.version_of(key);
       if (expected.holds_for(actual)) return true;
       result.conflict = VersionConflict{key, expected, actual};
       return false;
@@ -425,12 +327,11 @@ class MemoryDriver final : public driver::Driver {
     for (const PreparedStream& prepared : append.streams) {
       StreamOutcome& outcome = written.result.streams.emplace_back();
       outcome.stream = *prepared.key;
-      outcome.last_version = version_of(*prepared.key);
+      outcome.last_version = log_.version_of(*prepared.key);
       outcome.first_version = Version(outcome.last_version.value() + 1);
       if (prepared.events.empty()) continue;
-      const auto stream = streams_.find(*prepared.key);
-      const Timestamp recorded_at =
-          stream == streams_.end() ? written.now : std::max(written.now, log_[stream->second.back()].recorded_at);
+      const RecordedEvent* const last = log_.last_of(*prepared.key);
+      const Timestamp recorded_at = last == nullptr ? written.now : std::max(written.now, last->recorded_at);
       outcome.first_position = next_position(written);
       for (const PreparedEvent& event : prepared.events) {
         const Position position = next_position(written);
@@ -453,17 +354,11 @@ class MemoryDriver final : public driver::Driver {
   }
 
   Position next_position(const Written& written) const {
-    return Position(static_cast<std::int64_t>(log_.size() + written.events.size()) + 1);
+    return Position(log_.last_position().value() + static_cast<std::int64_t>(written.events.size()) + 1);
   }
 
   AppendResult write(const PreparedAppend& append, Written written) {
-    for (RecordedEvent& event : written.events) {
-      const std::size_t index = log_.size();
-      by_id_.emplace(event.event_id, index);
-      if (event.idempotency_key) by_key_.emplace(std::pair(event.stream, *event.idempotency_key), index);
-      streams_[event.stream].push_back(index);
-      log_.push_back(std::move(event));
-    }
+    for (RecordedEvent& event : written.events) log_.add(std::move(event));
     if (append.command) record(*append.command, written.result.streams, written.now);
     return std::move(written.result);
   }
@@ -490,10 +385,7 @@ class MemoryDriver final : public driver::Driver {
   std::mutex mutex_;
   detail::MemoryReadSide read_side_;
   detail::MemoryGovernance governance_;
-  std::vector<RecordedEvent> log_;  // Index + 1 is the position.
-  std::map<StreamKey, std::vector<std::size_t>> streams_;
-  std::unordered_map<Uuid, std::size_t> by_id_;
-  std::map<std::pair<StreamKey, std::string>, std::size_t> by_key_;
+  detail::MemoryLog log_;  // Positions without gaps.
   std::map<CommandKey, StoredCommand> commands_;
   std::unordered_map<Uuid, CommandKey> command_ids_;
   std::vector<CommandKey> command_order_;

@@ -24,7 +24,12 @@ class Walk {
     return event;
   }
   std::optional<CommandRecord> find_command(const Uuid& id) {
-    std::optional<CommandRecord> command = store_.find_command(id);
+    std::optional<CommandRecord> command;
+    try {
+      command = store_.find_command(id);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::unsupported) throw;  // An archive: events alone.
+    }
     if (command && !is_ours(command->key.tenant)) command.reset();
     return command;
   }

@@ -106,7 +106,7 @@ void parse_params(std::string_view text, Url& url) {
 
 // Database files are named by paths; `sqlite://host/…` would be a mistake, but `sqlite:///abs/path` is custom.
 bool names_a_path(std::string_view scheme) noexcept {
-  return scheme == "sqlite" || scheme == "memory";
+  return scheme == "sqlite" || scheme == "memory" || scheme == "archive";
 }
 
 bool looks_secret(std::string_view key) {

@@ -35,4 +35,7 @@ struct ImportedEvent {
 /// absent. Throws invalid_argument that names the field; an unknown field is an error.
 STELE_API ImportedEvent parse_event_line(std::string_view line);
 
+/// The same line as the event that it was: what the store gave it is read, and required, too. Throws likewise.
+STELE_API RecordedEvent parse_recorded_line(std::string_view line);
+
 }  // namespace stele

@@ -48,4 +48,7 @@ class STELE_API Registry {
 /// suite.
 STELE_API void register_memory_driver(Registry& registry);
 
+/// Archives as stores that can only be read, scheme `archive:PATH`; see archive.h.
+STELE_API void register_archive_driver(Registry& registry);
+
 }  // namespace stele

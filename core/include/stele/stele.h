@@ -3,7 +3,9 @@
 
 #include "stele/aggregate.h"
 #include "stele/append.h"
+#include "stele/archive.h"
 #include "stele/chain.h"
+#include "stele/copy.h"
 #include "stele/encryption.h"
 #include "stele/error.h"
 #include "stele/event.h"
@@ -20,6 +22,7 @@
 #include "stele/redaction.h"
 #include "stele/registry.h"
 #include "stele/relay.h"
+#include "stele/retention.h"
 #include "stele/schema.h"
 #include "stele/seal.h"
 #include "stele/secret_key.h"

@@ -19,8 +19,8 @@ namespace stele {
 ///     scheme:path[?key=value&…]                                   sqlite:books.db   sqlite:///abs/path sqlite::memory:
 ///     scheme://[user[:password]@]host[:port][,host…]/path[?…]     postgresql://app@db.example/ledger?sslmode=require
 ///
-/// Parts are percent-decoded. The scheme is lower-cased; with `sqlite` and `memory` everything behind the colon is a
-/// path.
+/// Parts are percent-decoded. The scheme is lower-cased; with `sqlite`, `memory` and `archive` everything behind the
+/// colon is a path.
 struct STELE_API Url {
   struct Host {
     std::string name;        ///< An IPv6 address without its brackets.

@@ -23,6 +23,7 @@ struct Case {
 inline constexpr Capability needs_read_models = Capability::read_models;
 
 std::span<const Case> append_cases();
+std::span<const Case> archive_cases();
 std::span<const Case> expected_version_cases();
 std::span<const Case> command_cases();
 std::span<const Case> event_id_cases();

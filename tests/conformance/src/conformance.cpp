@@ -52,6 +52,7 @@ constexpr Group groups[] = {
     {"schemas", schema_cases},
     {"encryption", encryption_cases},
     {"chains", chain_cases},
+    {"archives", archive_cases},
 };
 
 bool require_all() {
