@@ -17,11 +17,11 @@ void check_size(const WrappedKey& wrapped) {
       wrapped.master_key_id.size() <= limits::master_key_id_bytes) {
     return;
   }
-  throw Error(ErrorCode::key_unavailable, "keys: the provider has wrapped a key in " +
-                                              std::to_string(wrapped.bytes.size()) + " bytes under a master key id of " +
-                                              std::to_string(wrapped.master_key_id.size()) + "; the limits are " +
-                                              std::to_string(limits::wrapped_key_bytes) + " and " +
-                                              std::to_string(limits::master_key_id_bytes));
+  throw Error(ErrorCode::key_unavailable,
+              "keys: the provider has wrapped a key in " + std::to_string(wrapped.bytes.size()) +
+                  " bytes under a master key id of " + std::to_string(wrapped.master_key_id.size()) +
+                  "; the limits are " + std::to_string(limits::wrapped_key_bytes) + " and " +
+                  std::to_string(limits::master_key_id_bytes));
 }
 
 }  // namespace

@@ -40,7 +40,8 @@ TEST(PostgresForget, NothingIsLeftInADump) {
   EXPECT_EQ(exported(store).find(marker), std::string::npos);
   PostgresConnection server(schema.name());
   const std::vector<std::string> tables = server.rows(
-      "SELECT quote_ident(relname) FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace");
+      "SELECT quote_ident(relname) FROM pg_class WHERE relkind = 'r' AND relnamespace = "
+      "current_schema()::regnamespace");
   for (const std::string& table : tables) server.run("VACUUM FULL " + table);
   server.run("CHECKPOINT");
   const std::string left = dump(schema.name());
@@ -53,9 +54,9 @@ TEST(PostgresForget, NothingIsLeftInADump) {
       "current_schema()::regnamespace))");
   EXPECT_GT(files.size(), 10U);
   for (const std::string& file : files) {
-    EXPECT_EQ(server.value("SELECT position('" + std::string(marker) + "'::bytea IN pg_read_binary_file('" + file +
-                           "'))"),
-              "0")
+    EXPECT_EQ(
+        server.value("SELECT position('" + std::string(marker) + "'::bytea IN pg_read_binary_file('" + file + "'))"),
+        "0")
         << file;
   }
 }
