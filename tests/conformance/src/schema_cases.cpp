@@ -20,7 +20,8 @@ EventSchema schema(std::string type, std::int32_t version, std::string text = or
   return made;
 }
 
-AppendResult append(EventStore& store, const std::string& data, const std::string& type = "order", int version = 1) {
+AppendResult append_order(EventStore& store, const std::string& data, const std::string& type = "order",
+                          int version = 1) {
   NewEvent made = event(type, data);
   made.event_version = version;
   return store.append(thing("a"), ExpectedVersion::any(), {made});
@@ -35,28 +36,28 @@ void set_mode(EventStore& store, const std::string& type, SchemaMode mode) {
 void what_a_schema_refuses_is_not_appended(Harness& harness) {
   EventStore store = open_store(harness);
   EXPECT_TRUE(store.add_schema(schema("order", 1)));
-  append(store, R"({"total":19.99,"note":"x"})").or_throw();
+  append_order(store, R"({"total":19.99,"note":"x"})").or_throw();
   expect_nothing_written(store, [&] {
-    expect_error(ErrorCode::schema_violation, "/total", [&] { append(store, R"({"total":-1})"); });
-    expect_error(ErrorCode::schema_violation, "multipleOf", [&] { append(store, R"({"total":19.999})"); });
-    expect_error(ErrorCode::schema_violation, "required", [&] { append(store, "{}"); });
+    expect_error(ErrorCode::schema_violation, "/total", [&] { append_order(store, R"({"total":-1})"); });
+    expect_error(ErrorCode::schema_violation, "multipleOf", [&] { append_order(store, R"({"total":19.999})"); });
+    expect_error(ErrorCode::schema_violation, "required", [&] { append_order(store, "{}"); });
     expect_error(ErrorCode::schema_violation, "version 2 has no schema",
-                 [&] { append(store, R"({"total":1})", "order", 2); });
+                 [&] { append_order(store, R"({"total":1})", "order", 2); });
     // One bad event takes its append along, and append_all is checked before anything is written.
     const std::vector<AppendRequest> several{
         request(thing("b"), ExpectedVersion::any(), {event("order", R"({"total":1})")}),
         request(thing("c"), ExpectedVersion::any(), {event("order", R"({"total":1})"), event("order", "{}")})};
     expect_error(ErrorCode::schema_violation, "append 2", [&] { store.append_all(several); });
   });
-  append(store, "{}", "other").or_throw();  // Of which nothing is said.
-  expect_error(ErrorCode::schema_violation, "thing/a", [&] { append(store, "{}"); });
+  append_order(store, "{}", "other").or_throw();  // Of which nothing is said.
+  expect_error(ErrorCode::schema_violation, "thing/a", [&] { append_order(store, "{}"); });
 }
 
 void a_message_holds_no_value(Harness& harness) {
   EventStore store = open_store(harness);
   store.add_schema(schema("order", 1, R"({"properties":{"name":{"maxLength":3}}})"));
   try {
-    append(store, R"({"name":"Erika Mustermann"})");
+    append_order(store, R"({"name":"Erika Mustermann"})");
     ADD_FAILURE() << "was not refused";
   } catch (const Error& error) {
     EXPECT_EQ(std::string(error.what()).find("Erika"), std::string::npos) << error.what();
@@ -67,14 +68,14 @@ void modes(Harness& harness) {
   EventStore store = open_store(harness);
   store.add_schema(schema("order", 1));
   set_mode(store, "order", SchemaMode::warn);
-  const AppendResult warned = append(store, R"({"total":-1})").or_throw();
+  const AppendResult warned = append_order(store, R"({"total":-1})").or_throw();
   ASSERT_EQ(warned.warnings.size(), 1u);
   EXPECT_NE(warned.warnings.front().find("/total"), std::string::npos) << warned.warnings.front();
-  EXPECT_TRUE(append(store, R"({"total":1})").warnings.empty());
+  EXPECT_TRUE(append_order(store, R"({"total":1})").warnings.empty());
   set_mode(store, "order", SchemaMode::off);
-  EXPECT_TRUE(append(store, R"({"total":-1})").warnings.empty());
+  EXPECT_TRUE(append_order(store, R"({"total":-1})").warnings.empty());
   set_mode(store, "order", SchemaMode::enforce);
-  expect_error(ErrorCode::schema_violation, "/total", [&] { append(store, R"({"total":-1})"); });
+  expect_error(ErrorCode::schema_violation, "/total", [&] { append_order(store, R"({"total":-1})"); });
 }
 
 void a_schema_never_changes(Harness& harness) {
@@ -85,7 +86,7 @@ void a_schema_never_changes(Harness& harness) {
                [&] { store.add_schema(schema("order", 1, "{}")); });
   EXPECT_EQ(store.list_schemas().at(0).text, order_schema);
   EXPECT_TRUE(store.add_schema(schema("order", 2, "{}")));
-  append(store, R"({"total":1})").or_throw();
+  append_order(store, R"({"total":1})").or_throw();
   expect_error(ErrorCode::invalid_argument, "", [&] {
     store.remove_schema(std::string(default_tenant), {"order", 1});
   });
@@ -105,13 +106,13 @@ void a_schema_never_changes(Harness& harness) {
 void what_would_take_for_ever_does_not(Harness& harness) {
   EventStore store = open_store(harness);
   store.add_schema(schema("text", 1, R"({"properties":{"a":{"pattern":"^(a|a)*$"}}})"));
-  append(store, R"({"a":")" + std::string(100'000, 'a') + R"("})", "text").or_throw();
+  append_order(store, R"({"a":")" + std::string(100'000, 'a') + R"("})", "text").or_throw();
   expect_error(ErrorCode::schema_violation, "pattern",
-               [&] { append(store, R"({"a":")" + std::string(100'000, 'a') + R"(b"})", "text"); });
+               [&] { append_order(store, R"({"a":")" + std::string(100'000, 'a') + R"(b"})", "text"); });
   store.add_schema(schema("tree", 1, R"({"properties":{"next":{"$ref":"#"}},"additionalProperties":false})"));
   std::string nested = "{}";
   for (int i = 0; i < 90; ++i) nested = R"({"next":)" + nested + "}";
-  append(store, nested, "tree").or_throw();
+  append_order(store, nested, "tree").or_throw();
   // 10 MB of it.
   std::string large = R"({"lines":[)";
   while (large.size() < 10'000'000) large += R"({"sku":"A-1","qty":2},)";
@@ -119,7 +120,7 @@ void what_would_take_for_ever_does_not(Harness& harness) {
   store.add_schema(
       schema("lines", 1,
              R"({"properties":{"lines":{"items":{"required":["sku","qty"],"properties":{"qty":{"minimum":1}}}}}})"));
-  expect_error(ErrorCode::schema_violation, "/qty", [&] { append(store, large, "lines"); });
+  expect_error(ErrorCode::schema_violation, "/qty", [&] { append_order(store, large, "lines"); });
 }
 
 // Who repeats a request has its answer, whatever was added to the rules since (G5, G6).
@@ -144,7 +145,7 @@ void a_repetition_is_not_judged_again(Harness& harness) {
 void each_tenant_has_its_own(Harness& harness) {
   EventStore store = open_store(harness);
   store.add_schema(schema("order", 1, order_schema, "acme"));
-  append(store, "{}").or_throw();
+  append_order(store, "{}").or_throw();
   StreamKey key = thing("a");
   key.tenant = "acme";
   expect_error(ErrorCode::schema_violation, "total",
@@ -160,11 +161,11 @@ void each_tenant_has_its_own(Harness& harness) {
 void others_know_it_within_a_second(Harness& harness) {
   EventStore store = open_store(harness);
   EventStore other = open_store(harness);
-  append(other, "{}").or_throw();  // It has asked now.
+  append_order(other, "{}").or_throw();  // It has asked now.
   store.add_schema(schema("order", 1));
   const bool known = comes_true([&] {
     try {
-      append(other, "{}");
+      append_order(other, "{}");
     } catch (const Error& error) {
       return error.code() == ErrorCode::schema_violation;
     }
