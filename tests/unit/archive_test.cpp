@@ -211,6 +211,9 @@ TEST_F(ArchiveTest, WhatIsClosed) {
   options.before = store.stream_info({"account", "1"})->created_at;
   EXPECT_EQ(write_archive(store, path(), options).events, 0);
   EXPECT_EQ(verify_archive(path()).streams, 0);
+  options.before = store.stream_info({"acme", "account", "2"})->last_recorded_at;
+  write_archive(store, path(), options);
+  EXPECT_EQ(open_archive(path()).stream_version({"acme", "account", "2"}), Version(0));
   options.before = Timestamp::from_micros(store.stream_info({"acme", "account", "2"})->last_recorded_at.micros() + 1);
   EXPECT_EQ(write_archive(store, path(), options).streams, 4);
 }
