@@ -1,9 +1,12 @@
 // What governance costs an append: a schema, encryption, and the hashes of a seal, each against the plain append.
 #include <benchmark/benchmark.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "benchmarks.h"
 #include "sample_events.h"
@@ -87,6 +90,35 @@ void append(benchmark::State& state, With with) {
   });
 }
 
+/// Somebody with 10,000 events in a hundred streams is forgotten.
+template <class Scratch>
+void forget(benchmark::State& state) {
+  constexpr int events = 10'000;
+  constexpr int streams = 100;
+  const Scratch scratch;
+  OpenOptions options;
+  options.keys = keys();
+  EventStore store = stele::open(url_of(scratch), options);
+  int subject = 0;
+  for ([[maybe_unused]] auto iteration : state) {
+    const std::string name = std::to_string(++subject);
+    SampleEvents samples;
+    std::vector<AppendRequest> requests(streams);
+    for (int i = 0; i < streams; ++i) {
+      StreamAppend& append = requests[static_cast<std::size_t>(i)].streams.emplace_back();
+      append.stream = StreamKey(std::string(sample_stream_type), name + "-" + std::to_string(i));
+      for (int k = 0; k < events / streams; ++k) {
+        append.events.push_back(to_new_event(samples.next()));
+        append.events.back().personal = PersonalData{name, {"/customer"}};
+      }
+    }
+    store.append_all(requests);
+    const auto start = steady_clock::now();
+    if (store.forget(std::string(default_tenant), name).events != events) state.SkipWithError("events are missing");
+    state.SetIterationTime(std::chrono::duration<double>(steady_clock::now() - start).count());
+  }
+}
+
 template <class Scratch>
 void register_all(const std::string& prefix, benchmark::IterationCount iterations) {
   for (const auto& [name, with] : {std::pair("plain", With::nothing),
@@ -98,6 +130,10 @@ void register_all(const std::string& prefix, benchmark::IterationCount iteration
         ->Iterations(iterations)
         ->Unit(benchmark::kMicrosecond);
   }
+  benchmark::RegisterBenchmark((prefix + "forget/store").c_str(), forget<Scratch>)
+      ->UseManualTime()
+      ->Iterations(1)
+      ->Unit(benchmark::kMillisecond);
 }
 
 }  // namespace

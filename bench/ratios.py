@@ -243,13 +243,17 @@ def subscription(bench, table, latencies, idle):
     table.at_most("10 idle subscriptions, of one core", "", f"{value:.2f} %", value, IDLE_LIMIT, "%")
 
 
-def governance(bench, table, workload, repetitions):
+def governance(bench, table, prefix, repetitions):
     """Against the same append without: it may take so much longer, as a part of it."""
+    workload = f"{prefix}governed_append"
     runs = bench.run(workload, repetitions)
     for name, title, longer in (("schema", "append 1 event that has a schema, against none", 0.10),
                                 ("encrypted", "  one with an encrypted part", 0.25),
                                 ("sealed", "  one, and a seal every 100", 0.15)):
         table.ratio(title, runs[f"{workload}/plain"], runs[f"{workload}/{name}"], 1 / (1 + longer), decides=not bench.quick)
+    runs = bench.run(f"{prefix}forget", 3 if bench.quick else 7)[f"{prefix}forget/store"]
+    value = statistics.median(run["real_time"] for run in runs)
+    table.at_most("forget somebody with 10,000 events", "", f"{value:.0f} ms", value, 1_000, "ms")
 
 
 def measure(bench, table):
@@ -265,7 +269,7 @@ def measure(bench, table):
 
     aggregate(bench, table, "load_aggregate", repetitions)
     projection(bench, table, "project_log", bench.catch_up_memory, repetitions)
-    governance(bench, table, "governed_append", repetitions)
+    governance(bench, table, "", repetitions)
     subscription(bench, table,
                  (("subscription_latency/one_process", "append to handler, 99 % of them, one process", 5),
                   ("subscription_latency/two_processes", "append to handler, 99 % of them, two processes", 50)),
@@ -350,7 +354,7 @@ def measure_postgres(bench, table):
 
     aggregate(bench, table, "postgres_load_aggregate", repetitions)
     projection(bench, table, "postgres_project_log", bench.postgres_catch_up_memory, repetitions)
-    governance(bench, table, "postgres_governed_append", repetitions)
+    governance(bench, table, "postgres_", repetitions)
     subscription(bench, table, (("postgres_subscription_latency/two_stores", "append to handler, 99 % of them, two stores", 5),),
                  "postgres_subscription_idle/store")
 
