@@ -84,7 +84,7 @@ constexpr std::size_t steps_per_value = 1'000;
 constexpr std::size_t steps_at_least = 100'000;
 constexpr std::size_t told_of_each_branch = 3;
 // Schemas under way one within the other: less than 1 MB of stack.
-constexpr std::size_t deepest = 1'000;
+constexpr std::size_t deepest = 500;
 
 std::string_view type_names[] = {"null", "boolean", "object", "array", "number", "string", "integer"};
 
