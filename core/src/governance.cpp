@@ -1,7 +1,9 @@
 #include "stele/governance.h"
 
 #include <algorithm>
+#include <chrono>
 #include <set>
+#include <thread>
 
 #include "governed_driver.h"
 #include "prepare.h"
@@ -102,8 +104,29 @@ void tell(EventStore& store, const StreamKey& stream, std::int64_t version, std:
   event.type = type;
   event.actor = Actor{ActorType::system, "stele"};
   event.data = Json::trusted(std::move(data));
+  event.as_stored = true;
   const AppendResult told = store.append(stream, ExpectedVersion::exactly(version), {std::move(event)});
   if (told.status != AppendStatus::conflict) told.or_throw();
+}
+
+/// What was appended under the key lies before this stream's first event: the log has to be readable up to there.
+void wait_for_all_before(EventStore& store, const StreamKey& stream) {
+  StreamReadOptions first;
+  first.limit = 1;
+  first.as_stored = true;
+  EventReader reader = store.read_stream(stream, first);
+  const RecordedEvent* closed = reader.next();
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (closed != nullptr && store.log_end() < closed->position) {
+    if (std::chrono::steady_clock::now() >= give_up) {
+      Error::Details details;
+      details.retryable = true;
+      throw Error(ErrorCode::busy,
+                  "forget: the key is destroyed; another append keeps the log from being looked through",
+                  std::move(details));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
 }
 
 }  // namespace
@@ -122,6 +145,7 @@ ForgetResult EventStore::forget(const std::string& tenant, const std::string& su
   // missing. What follows is done again by who repeats the call.
   tell(*this, notices, 0, subject_closed_type, "{" + id + "}");
   driver().destroy_subject_key(tenant, key->key_id);
+  wait_for_all_before(*this, notices);
 
   LogReadOptions of_key;
   of_key.filter.tenant = tenant;
@@ -133,6 +157,8 @@ ForgetResult EventStore::forget(const std::string& tenant, const std::string& su
     streams.insert(event.stream);
   }
   result.streams = static_cast<std::int64_t>(streams.size());
+  // Whoever knew the key may have loaded an aggregate, and save what came of it.
+  if (!streams.empty()) std::this_thread::sleep_for(detail::KeyRing::fresh_for + std::chrono::milliseconds(50));
   for (const StreamKey& stream : streams) {
     SnapshotDeletion of_stream;
     of_stream.tenant = tenant;

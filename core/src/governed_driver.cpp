@@ -52,9 +52,9 @@ std::string violations(const std::vector<SchemaViolation>& all) {
 
 /// A part that is gone says so; one that could not be read just now must not be taken for one that is gone.
 Json opened(const EventIdentity& identity, const Json& data, const KeySource& keys) {
-  DecryptedData decrypted = decrypt(identity, data, keys, Unreadable::say);
+  DecryptedData decrypted = stele::decrypt(identity, data, keys, Unreadable::say);
   for (const UnreadablePart& part : decrypted.unreadable) {
-    if (part.reason != ErrorCode::key_destroyed) decrypt(identity, data, keys, Unreadable::fail);
+    if (part.reason != ErrorCode::key_destroyed) stele::decrypt(identity, data, keys, Unreadable::fail);
   }
   return std::move(decrypted.data);
 }
@@ -67,7 +67,8 @@ Json opened(const EventIdentity& identity, const Json& data, const KeySource& ke
 /// the key's stream, in which forgetting somebody begins, does not exist. Other appends pay nothing for it.
 class GovernedDriver::Sealed {
  public:
-  Sealed(GovernedDriver& owner, std::span<const PreparedAppend> appends) : owner_(owner), appends_(appends) {
+  Sealed(GovernedDriver& owner, std::span<const PreparedAppend> appends)
+      : owner_(owner), appends_(appends), several_(appends.size() > 1) {
     if (std::none_of(appends.begin(), appends.end(), is_personal)) return;
     copies_.assign(appends.begin(), appends.end());
     for (PreparedAppend& append : copies_) {
@@ -80,7 +81,8 @@ class GovernedDriver::Sealed {
 
   /// Whether this is the answer to an append under a key that is being destroyed. The next try asks for a new one.
   bool was_forgotten(const AppendAnswer& answer) const {
-    if (ciphers_.empty() || answer.error || answer.result.status != AppendStatus::conflict) return false;
+    if (ciphers_.empty() || answer.error || answer.result.ok()) return false;
+    if (answer.result.status != AppendStatus::conflict) return has_new_key();
     const StreamKey& stream = answer.result.conflict->stream;
     if (stream.type != subject_stream_type) return false;
     for (const auto& [whose, cipher] : ciphers_) {
@@ -92,9 +94,25 @@ class GovernedDriver::Sealed {
   }
 
  private:
+  /// A repetition that differs from what is recorded may only differ by the key that it was encrypted with here.
+  bool has_new_key() const {
+    bool any = false;
+    for (const auto& [whose, cipher] : ciphers_) {
+      const std::optional<SubjectKey> key = owner_.inner().find_subject_key(whose.first, whose.second);
+      if (!key || !key->wrapped || key->key_id == cipher->key_id()) continue;
+      owner_.ring_->forget_subject(whose.first, whose.second);
+      any = true;
+    }
+    return any;
+  }
+
   std::shared_ptr<const SubjectCipher> cipher_for(const std::string& tenant, const PersonalData& personal) {
     std::shared_ptr<const SubjectCipher>& cipher = ciphers_[{tenant, personal.subject}];
-    if (cipher == nullptr) cipher = owner_.ring_->for_writing(owner_.inner(), tenant, personal.subject);
+    if (cipher == nullptr) {
+      // Of several appends, one that has to be sent again would come behind those that follow it.
+      if (several_) owner_.ring_->forget_subject(tenant, personal.subject);
+      cipher = owner_.ring_->for_writing(owner_.inner(), tenant, personal.subject);
+    }
     if (std::find(used_.begin(), used_.end(), cipher) == used_.end()) used_.push_back(cipher);
     return cipher;
   }
@@ -123,6 +141,7 @@ class GovernedDriver::Sealed {
     }
     first_of_append_ = events_.size();
     if (append.command && append.command->command->personal) append.command->command = &commands_.back();
+    check_sum(append);
   }
 
   void add_conditions(PreparedAppend& append) {
@@ -135,6 +154,23 @@ class GovernedDriver::Sealed {
     }
     used_.clear();
     append.conditions = conditions;
+    if (append.streams.size() + conditions.size() > limits::streams_per_append) {
+      throw Error(ErrorCode::too_large, "streams: with those of its subjects' keys the append has more than " +
+                                            std::to_string(limits::streams_per_append));
+    }
+  }
+
+  /// What is stored has to fit into one append, or it could never be copied.
+  void check_sum(const PreparedAppend& append) const {
+    std::size_t bytes = 0;
+    for (const PreparedStream& stream : append.streams) {
+      for (const PreparedEvent& event : stream.events) bytes += event.event->data.text().size();
+    }
+    if (append.command && append.command->command->data) bytes += append.command->command->data->text().size();
+    if (bytes <= limits::append_bytes) return;
+    throw Error(ErrorCode::too_large, "append: " + std::to_string(bytes) +
+                                          " bytes when it is encrypted, the limit is " +
+                                          std::to_string(limits::append_bytes));
   }
 
   void seal(const StreamKey& stream, const PreparedEvent& event, FingerprintForms* forms) {
@@ -166,6 +202,7 @@ class GovernedDriver::Sealed {
 
   GovernedDriver& owner_;
   std::span<const PreparedAppend> appends_;
+  const bool several_;
   std::vector<PreparedAppend> copies_;
   std::deque<NewEvent> events_;  // Their addresses stay.
   std::deque<Command> commands_;
@@ -323,7 +360,12 @@ void GovernedDriver::reveal(driver::EventPage& page, bool as_stored) {
   std::vector<RecordedEvent*> events;
   events.reserve(page.size());
   for (std::size_t i = 0; i < page.size(); ++i) events.push_back(&page[i]);
-  reveal(events, as_stored);
+  const std::size_t revealed = reveal(events, as_stored);
+  if (revealed == page.size()) return;
+  // Those before one that cannot be opened are given: the next page begins with it, and throws.
+  while (page.size() > revealed) page.drop_last();
+  page.end = false;
+  page.scanned_to = page[page.size() - 1].position;
 }
 
 void GovernedDriver::reveal(RecordedEvent& event) {
@@ -331,7 +373,8 @@ void GovernedDriver::reveal(RecordedEvent& event) {
   reveal({&one, 1}, false);
 }
 
-void GovernedDriver::reveal(std::span<RecordedEvent*> events, bool as_stored) {
+std::size_t GovernedDriver::reveal(std::span<RecordedEvent*> events, bool as_stored) {
+  std::size_t readable = events.size();
   if (ring_ != nullptr && !as_stored) {
     std::map<std::string_view, std::vector<Uuid>> wanted;
     for (const RecordedEvent* event : events) {
@@ -339,18 +382,36 @@ void GovernedDriver::reveal(std::span<RecordedEvent*> events, bool as_stored) {
       if (key == event->attributes.end()) continue;
       if (const std::optional<Uuid> id = Uuid::parse(key->second)) wanted[event->stream.tenant].push_back(*id);
     }
-    for (const auto& [tenant, ids] : wanted) ring_->refresh(inner(), std::string(tenant), ids);
-    if (!wanted.empty()) {
-      for (RecordedEvent* event : events) decrypt_known(*event);
+    std::map<std::string, std::map<Uuid, KeyAnswer>, std::less<>> answers;
+    for (const auto& [tenant, ids] : wanted) {
+      answers.emplace(tenant, ring_->ask(inner(), std::string(tenant), ids));
+    }
+    const KeySource keys = [&](const std::string& tenant, const Uuid& id) {
+      const auto of_tenant = answers.find(tenant);
+      if (of_tenant == answers.end()) return KeyAnswer{};
+      const auto answer = of_tenant->second.find(id);
+      return answer == of_tenant->second.end() ? KeyAnswer{} : answer->second;
+    };
+    for (std::size_t i = 0; i < readable && !wanted.empty(); ++i) {
+      try {
+        decrypt(*events[i], keys);
+      } catch (const Error&) {
+        if (i == 0) throw;
+        readable = i;
+      }
     }
   }
-  for (RecordedEvent* event : events) withhold(*event);
+  for (std::size_t i = 0; i < readable; ++i) withhold(*events[i]);
+  return readable;
+}
+
+void GovernedDriver::decrypt(RecordedEvent& event, const KeySource& keys) {
+  if (event.attributes.find(key_attribute) == event.attributes.end()) return;
+  event.data = opened(stele::identity_of(event), event.data, keys);
 }
 
 void GovernedDriver::decrypt_known(RecordedEvent& event) {
-  if (event.attributes.find(key_attribute) == event.attributes.end()) return;
-  event.data = opened(stele::identity_of(event), event.data,
-                      [&](const std::string& tenant, const Uuid& id) { return ring_->find(tenant, id); });
+  decrypt(event, [&](const std::string& tenant, const Uuid& id) { return ring_->find(tenant, id); });
 }
 
 void GovernedDriver::withhold(RecordedEvent& event) {
@@ -369,9 +430,15 @@ void GovernedDriver::reveal(CommandRecord& command) {
   if (ring_ == nullptr || command.data->text().find("$encrypted") == std::string::npos) return;
   const std::vector<Uuid> ids = key_ids_of(*command.data);
   if (ids.empty()) return;
-  ring_->refresh(inner(), command.key.tenant, ids);
-  command.data = opened(detail::identity_of(command.key, command.command_id, command.type), *command.data,
-                        [&](const std::string& tenant, const Uuid& id) { return ring_->find(tenant, id); });
+  const std::map<Uuid, KeyAnswer> answers = ring_->ask(inner(), command.key.tenant, ids);
+  const KeySource keys = [&](const std::string& /*tenant*/, const Uuid& id) {
+    const auto answer = answers.find(id);
+    return answer == answers.end() ? KeyAnswer{} : answer->second;
+  };
+  // Nobody follows commands: one that cannot be opened says so, and keeps nobody from finding the others.
+  command.data = stele::decrypt(detail::identity_of(command.key, command.command_id, command.type), *command.data, keys,
+                                Unreadable::say)
+                     .data;
 }
 
 // --- States that were made of events. They have no level: who may not see everything gets none, and makes none.

@@ -61,9 +61,11 @@ class GovernedDriver final : public driver::ForwardingDriver {
   bool sees_all() const noexcept { return clearance_ == Clearance::secrets; }
   void check_schemas(const driver::PreparedAppend& append, std::vector<std::string>& warnings);
   bool was_appended_before(const driver::PreparedAppend& append);
-  void reveal(std::span<RecordedEvent*> events, bool as_stored);
+  /// How many from the first on can be read; throws when it is none.
+  std::size_t reveal(std::span<RecordedEvent*> events, bool as_stored);
   void reveal(driver::EventPage& page, bool as_stored);
   void reveal(RecordedEvent& event);
+  static void decrypt(RecordedEvent& event, const KeySource& keys);
   void decrypt_known(RecordedEvent& event);
   void withhold(RecordedEvent& event);
   void reveal(CommandRecord& command);

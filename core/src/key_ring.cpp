@@ -93,30 +93,30 @@ void KeyRing::forget_subject(const std::string& tenant, const std::string& subje
   of_subjects_.erase({tenant, subject});
 }
 
-void KeyRing::refresh(driver::Driver& driver, const std::string& tenant, std::span<const Uuid> key_ids) {
+std::map<Uuid, KeyAnswer> KeyRing::ask(driver::Driver& driver, const std::string& tenant,
+                                       std::span<const Uuid> key_ids) {
+  std::map<Uuid, KeyAnswer> answers;
   std::vector<Uuid> wanted;
   const Clock::time_point now = Clock::now();
   {
     const std::lock_guard lock(mutex_);
     for (const Uuid& id : key_ids) {
+      if (!answers.try_emplace(id).second) continue;
       const auto known = entries_.find({tenant, id});
       const bool fresh = known != entries_.end() && (known->second.answer.kind == KeyAnswer::Kind::destroyed ||
                                                      now - known->second.asked < fresh_for);
-      if (!fresh) wanted.push_back(id);
+      if (fresh) {
+        answers[id] = known->second.answer;
+      } else {
+        wanted.push_back(id);
+      }
     }
   }
-  std::sort(wanted.begin(), wanted.end());
-  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
   for (std::size_t at = 0; at < wanted.size(); at += most_asked_at_once) {
     const std::span<const Uuid> some = std::span(wanted).subspan(at, std::min(most_asked_at_once, wanted.size() - at));
-    std::vector<Uuid> missing(some.begin(), some.end());
-    for (const SubjectKey& key : driver.find_subject_keys(tenant, some)) {
-      std::erase(missing, key.key_id);
-      remember(key);
-    }
-    const std::lock_guard lock(mutex_);
-    for (const Uuid& id : missing) entries_[{tenant, id}] = {{}, {}, now};
+    for (const SubjectKey& key : driver.find_subject_keys(tenant, some)) answers[key.key_id] = remember(key).answer;
   }
+  return answers;
 }
 
 KeyAnswer KeyRing::find(const std::string& tenant, const Uuid& key_id) {

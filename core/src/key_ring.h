@@ -23,7 +23,7 @@ namespace stele::detail {
 /// that theirs is not. Thread-safe.
 class KeyRing {
  public:
-  static constexpr std::chrono::milliseconds fresh_for{1'000};
+  static constexpr std::chrono::milliseconds fresh_for{250};
 
   explicit KeyRing(std::shared_ptr<KeyProvider> provider) : provider_(std::move(provider)) {}
 
@@ -32,8 +32,8 @@ class KeyRing {
   std::shared_ptr<const SubjectCipher> for_writing(driver::Driver& driver, const std::string& tenant,
                                                    const std::string& subject);
 
-  /// What is known of each of these; asks the database for those that are not known or not fresh, all at once.
-  void refresh(driver::Driver& driver, const std::string& tenant, std::span<const Uuid> key_ids);
+  /// Of each of these; asks the database for those that are not known or not fresh, all at once.
+  std::map<Uuid, KeyAnswer> ask(driver::Driver& driver, const std::string& tenant, std::span<const Uuid> key_ids);
   /// What is known; unavailable if nothing is.
   KeyAnswer find(const std::string& tenant, const Uuid& key_id);
 

@@ -85,6 +85,9 @@ std::size_t check_event(const NewEvent& event) {
   if (event.personal) {
     if (event.as_stored) refuse("personal", "an event that comes as it was stored elsewhere is not encrypted again");
     check_personal(*event.personal);
+    if (event.idempotency_key && !event.event_id) {
+      refuse("personal", "with an idempotency_key it needs an event_id: only by that a repetition is encrypted alike");
+    }
   }
   for (const auto& [name, value] : event.attributes) {
     check_name("attributes: name", name, limits::attribute_name_bytes);
@@ -211,6 +214,9 @@ void check_append(const AppendRequest& request) {
     check_expected(stream.expected);
     std::unordered_set<std::string_view> idempotency_keys;
     for (const NewEvent& event : stream.events) {
+      if (stream.stream.type.starts_with(own_attributes) && !event.as_stored) {
+        refuse("stream_type", stream.stream.type + " is the store's own");
+      }
       bytes += check_event(event);
       if (event.event_id && !ids.insert(*event.event_id).second) {
         refuse("event_id", event.event_id->to_string() + " comes twice in this append");

@@ -157,9 +157,10 @@ class STELE_API EventStore final {
   std::vector<EventTypeRules> list_type_rules(const std::string& tenant = std::string(default_tenant));
 
   /// Destroys the subject's key: nobody can read what was encrypted under it any more, here at once and in other
-  /// processes within a second. The events stay. Snapshots of their streams are deleted, and the events of the stream
-  /// stele.subject/KEY_ID tell projections and subscriptions, see subject_forgotten_type. What is appended for the
-  /// subject later is under a new key. Safe to repeat, also after a failure in between. Needs no key provider.
+  /// processes within 250 ms; it waits for that before it deletes snapshots. The events stay. Snapshots of their
+  /// streams are deleted, and the events of the stream stele.subject/KEY_ID tell projections and subscriptions, see
+  /// subject_forgotten_type. What is appended for the subject later is under a new key. Safe to repeat, also after a
+  /// failure in between. Needs no key provider.
   ForgetResult forget(const std::string& tenant, const std::string& subject);
   /// Wraps the keys of a tenant's subjects under the current master key; returns how many were under another. Safe to
   /// repeat. Throws unsupported without keys.
