@@ -95,6 +95,11 @@ void without_keys_nothing_is_written_in_the_clear(Harness& harness) {
       made.attributes["stele.key"] = "x";
       with.append(thing("a"), ExpectedVersion::any(), {made});
     });
+    expect_error(ErrorCode::invalid_argument, "event_id", [&] {
+      NewEvent made = personal("erika", erika);
+      made.idempotency_key = "once";
+      with.append(thing("a"), ExpectedVersion::any(), {made});
+    });
     expect_error(ErrorCode::too_large, "attributes", [&] {
       NewEvent made = personal("erika", erika);
       for (int i = 0; i < 32; ++i) made.attributes["a" + std::to_string(i)] = "x";
@@ -121,6 +126,27 @@ void a_repetition_is_recognised(Harness& harness) {
   expect_replay_of(by_id, another.append(thing("b"), ExpectedVersion::any(), {made}));
   made.data = json(R"({"name":"Max"})");
   expect_status(AppendStatus::duplicate_event_id, another.append(thing("b"), ExpectedVersion::any(), {made}));
+}
+
+// Whoever knew the old key, and is handed a request that was made under the new one.
+void a_repetition_under_a_changed_key(Harness& harness) {
+  const auto keys = new_provider();
+  EventStore store = open_with(harness, keys);
+  EventStore other = open_with(harness, keys);
+  for (EventStore* each : {&store, &other}) {
+    each->append(thing("before"), ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
+  }
+  store.forget(own, "erika");
+  const AppendRequest once = request(command("r"), thing("a"), ExpectedVersion::any(), {personal("erika", erika)});
+  const AppendResult first = store.append(once).or_throw();
+  expect_replay_of(first, other.append(once));
+  NewEvent made = personal("erika", erika);
+  made.event_id = uuid(1);
+  EventStore third = open_with(harness, keys);
+  third.append(thing("c"), ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
+  store.forget(own, "erika");
+  const AppendResult by_id = store.append(thing("b"), ExpectedVersion::any(), {made}).or_throw();
+  expect_replay_of(by_id, third.append(thing("b"), ExpectedVersion::any(), {made}));
 }
 
 void a_commands_data_too(Harness& harness) {
@@ -173,6 +199,12 @@ void what_was_moved_or_changed_does_not_open(Harness& harness) {
                  [&] { stream_events(store, thing(id)); });
   }
   EXPECT_EQ(text_of(only_data(store, thing("a"))), text_of(json(erika)));
+  // A reader of the log comes as far as it can.
+  EventReader reader = store.read_log();
+  const RecordedEvent* first = reader.next();
+  ASSERT_NE(first, nullptr);
+  EXPECT_EQ(first->stream, thing("a"));
+  for (int i = 0; i < 2; ++i) expect_error(ErrorCode::tampered, "", [&] { reader.next(); });
 }
 
 void wrong_missing_and_rotated_master_keys(Harness& harness) {
@@ -441,6 +473,7 @@ constexpr Case cases[] = {
     {"API", "only_who_has_the_keys_can_read", governed, only_who_has_the_keys_can_read},
     {"API", "without_keys_nothing_is_written_in_the_clear", governed, without_keys_nothing_is_written_in_the_clear},
     {"G5", "a_repetition_is_recognised", governed, a_repetition_is_recognised},
+    {"G5", "a_repetition_under_a_changed_key", governed, a_repetition_under_a_changed_key},
     {"API", "a_commands_data_too", governed, a_commands_data_too},
     {"API", "what_was_moved_or_changed_does_not_open", governed, what_was_moved_or_changed_does_not_open},
     {"API", "wrong_missing_and_rotated_master_keys", governed, wrong_missing_and_rotated_master_keys},
