@@ -62,7 +62,7 @@ void only_who_has_the_keys_can_read(Harness& harness) {
   for (const char* id : {"all", "part"}) {
     EXPECT_EQ(text_of(only_data(store, thing(id))), text_of(json(erika)));
     const RecordedEvent seen = stream_events(store, thing(id)).at(0);
-    EXPECT_EQ(text_of(store.find_event(seen.event_id)->data), text_of(json(erika)));
+    EXPECT_EQ(text_of(store.find_event(seen.event_id).value().data), text_of(json(erika)));
     EXPECT_EQ(seen.attributes.count("stele.key"), 1u);
     EventStore without = open_store(harness);
     for (EventStore* blind : {&without, &store}) {
@@ -157,11 +157,11 @@ void a_commands_data_too(Harness& harness) {
   made.personal = PersonalData{"erika", {"/name"}};
   const AppendResult first = store.append(request(made, thing("a"), ExpectedVersion::any(), {event()})).or_throw();
   expect_replay_of(first, store.append(request(made, thing("a"), ExpectedVersion::any(), {event()})));
-  EXPECT_EQ(text_of(*store.find_command(made.key)->data), text_of(json(erika)));
+  EXPECT_EQ(text_of(store.find_command(made.key).value().data.value()), text_of(json(erika)));
   EventStore blind = open_store(harness);
-  EXPECT_EQ(blind.find_command(made.key)->data->text().find("Erika"), std::string::npos);
+  EXPECT_EQ(blind.find_command(made.key).value().data.value().text().find("Erika"), std::string::npos);
   store.forget(own, "erika");
-  const std::string left = store.find_command(made.key)->data->text();
+  const std::string left = store.find_command(made.key).value().data.value().text();
   EXPECT_NE(left.find("key_destroyed"), std::string::npos) << left;
   EXPECT_NE(left.find("12345678901234567890.1"), std::string::npos) << left;
 }
@@ -228,7 +228,7 @@ void wrong_missing_and_rotated_master_keys(Harness& harness) {
     EventStore rotating = open_with(harness, provider_of(second + ";" + first));
     EXPECT_EQ(rotating.rewrap_keys(), 1);
     EXPECT_EQ(rotating.rewrap_keys(), 0);
-    EXPECT_EQ(rotating.list_subject_keys().at(0).wrapped->master_key_id, "second");
+    EXPECT_EQ(rotating.list_subject_keys().at(0).wrapped.value().master_key_id, "second");
   }
   EXPECT_EQ(contents(*std::make_unique<EventStore>(open_store(harness))), events_before) << "events are not touched";
   EventStore rotated = open_with(harness, provider_of(second));
@@ -290,7 +290,7 @@ void who_was_interrupted_forgets_the_rest(Harness& harness) {
     EventStore other = open_with(harness, keys);
     store.append(thing("of " + subject), ExpectedVersion::any(), {personal(subject, erika)}).or_throw();
     other.append(thing("also of " + subject), ExpectedVersion::any(), {personal(subject, erika)}).or_throw();
-    const Uuid key_id = store.driver().find_subject_key(own, subject)->key_id;
+    const Uuid key_id = store.driver().find_subject_key(own, subject).value().key_id;
     const StreamKey notices(own, std::string(subject_stream_type), key_id.to_string());
     NewEvent closed = event(std::string(subject_closed_type));
     expect_error(ErrorCode::invalid_argument, "the store's own",
