@@ -365,6 +365,11 @@ int rounds(int rounds, int least) {
   return quick() ? std::max(least, rounds / 10) : rounds;
 }
 
+std::chrono::milliseconds patience() {
+  const char* seconds = std::getenv("STELE_CONFORMANCE_PATIENCE");
+  return std::chrono::seconds(seconds == nullptr ? 60 : std::stoi(seconds));
+}
+
 std::uint64_t seed() {
   if (const char* value = std::getenv("STELE_SEED"); value != nullptr && *value != '\0') return std::stoull(value);
   std::random_device device;

@@ -115,10 +115,9 @@ int rounds(int rounds, int least = 1);
 /// STELE_SEED, or a new one each time.
 std::uint64_t seed();
 
-/// How long a case waits for what has to come. It fails afterwards: no case depends on how fast the machine is.
-constexpr std::chrono::milliseconds patience() {
-  return std::chrono::seconds(60);
-}
+/// How long a case waits for what has to come: a minute, or STELE_CONFORMANCE_PATIENCE. It fails afterwards: no case
+/// depends on how fast the machine is.
+std::chrono::milliseconds patience();
 
 /// Whether it does, while there is patience.
 template <class Condition>

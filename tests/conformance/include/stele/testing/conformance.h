@@ -29,6 +29,7 @@ struct NamedHarness {
 ///                               "passed", "failed" or "skipped"
 ///   STELE_CONFORMANCE_REQUIRE_ALL=1   a skip is a failure
 ///   STELE_CONFORMANCE_QUICK=1         the long cases make fewer rounds
+///   STELE_CONFORMANCE_PATIENCE=N      waits N seconds, instead of 60, for what has to come before a case fails
 ///   STELE_SEED=N                      repeats the random cases of an earlier run, which printed N
 int run_conformance(int argc, char** argv, const std::vector<NamedHarness>& harnesses);
 
