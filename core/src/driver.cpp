@@ -171,7 +171,7 @@ std::vector<LogSeal> Governance::list_seals(std::int64_t /*after*/, std::size_t 
 std::vector<EventHash> Governance::read_hashes(Position /*after*/, Position /*to*/, std::size_t /*limit*/) {
   unsupported("seals");
 }
-std::optional<EventHash> Governance::find_hash(const StreamKey& /*stream*/, Version /*version*/) {
+std::vector<std::optional<EventHash>> Governance::find_hashes(std::span<const EventPlace> /*places*/) {
   unsupported("seals");
 }
 

@@ -205,10 +205,14 @@ class MemoryDriver final : public driver::Driver {
   std::vector<driver::EventHash> read_hashes(Position after, Position to, std::size_t limit) override {
     return governance_.read_hashes(after, to, limit);
   }
-  std::optional<driver::EventHash> find_hash(const StreamKey& stream, Version version) override {
+  std::vector<std::optional<driver::EventHash>> find_hashes(std::span<const driver::EventPlace> places) override {
     const std::lock_guard lock(mutex_);
-    const RecordedEvent* const event = log_.find(stream, version);
-    return event == nullptr ? std::nullopt : governance_.find_hash(event->position);
+    std::vector<std::optional<driver::EventHash>> found;
+    for (const driver::EventPlace& place : places) {
+      const RecordedEvent* const event = log_.find(place.stream, place.version);
+      found.push_back(event == nullptr ? std::nullopt : governance_.find_hash(event->position));
+    }
+    return found;
   }
 
  private:

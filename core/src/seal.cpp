@@ -12,6 +12,7 @@ namespace stele {
 namespace {
 
 using driver::EventHash;
+using driver::EventPlace;
 
 void check_sees_all(EventStore& store) {
   if (store.tenant()) {
@@ -23,31 +24,58 @@ void check_sees_all(EventStore& store) {
   }
 }
 
+EventPlace place_of(const RecordedEvent& event) {
+  return {event.stream, event.version};
+}
+
+/// What a link is made of: an event without its payload.
+struct Sealed {
+  EventPlace place;
+  Position position;
+  Timestamp recorded_at;
+  ChainHash content{};
+};
+
 /// The last link of the streams that were met lately; the others' come from the database.
 class LastLinks {
  public:
   explicit LastLinks(driver::Driver& driver) : driver_(driver) {}
 
-  /// Of the version before this event's; nullopt when there is none in the database.
-  std::optional<ChainHash> before(const RecordedEvent& event) {
-    if (event.version == Version(1)) return ChainHash{};
-    const Version previous(event.version.value() - 1);
-    const auto known = links_.find(event.stream);
-    if (known != links_.end() && known->second.version == previous) return known->second.link;
-    const std::optional<EventHash> hash = driver_.find_hash(event.stream, previous);
+  /// Of the version before this one; nullopt when there is none in the database.
+  std::optional<ChainHash> before(const EventPlace& place) {
+    if (place.version == Version(1)) return ChainHash{};
+    const EventPlace previous = place_before(place);
+    if (const ChainHash* link = find(previous)) return *link;
+    const std::optional<EventHash> hash = driver_.find_hashes({&previous, 1}).at(0);
     return hash ? std::optional(hash->link) : std::nullopt;
   }
 
-  void set(const RecordedEvent& event, const ChainHash& link) {
-    const auto [at, is_new] = links_.try_emplace(event.stream);
+  /// Asks for all that these events, at most 1,000, need from the database: once, instead of once for each stream.
+  void look_up(std::span<const Sealed> events) {
+    std::vector<EventPlace> wanted;
+    std::set<StreamKey> met;
+    for (const Sealed& event : events) {
+      if (!met.insert(event.place.stream).second || event.place.version == Version(1)) continue;
+      const EventPlace previous = place_before(event.place);
+      if (find(previous) == nullptr) wanted.push_back(previous);
+    }
+    if (wanted.empty()) return;
+    const std::vector<std::optional<EventHash>> hashes = driver_.find_hashes(wanted);
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      if (hashes.at(i)) set(wanted[i], hashes[i]->link);
+    }
+  }
+
+  void set(const EventPlace& place, const ChainHash& link) {
+    const auto [at, is_new] = links_.try_emplace(place.stream);
     if (is_new) {
-      order_.push_back(event.stream);
+      order_.push_back(place.stream);
       if (order_.size() > most) {
         links_.erase(order_.front());
         order_.pop_front();
       }
     }
-    at->second = {event.version, link};
+    at->second = {place.version, link};
   }
 
   void clear() {
@@ -57,6 +85,14 @@ class LastLinks {
 
  private:
   static constexpr std::size_t most = 20'000;
+
+  static EventPlace place_before(const EventPlace& place) { return {place.stream, Version(place.version.value() - 1)}; }
+
+  const ChainHash* find(const EventPlace& place) const {
+    const auto known = links_.find(place.stream);
+    return known != links_.end() && known->second.version == place.version ? &known->second.link : nullptr;
+  }
+
   struct Link {
     Version version;
     ChainHash link{};
@@ -81,6 +117,32 @@ LogReadOptions stored_log(Position after, Position to) {
   return options;
 }
 
+/// The next events, at most `count`. `more` becomes false when there are fewer.
+std::vector<Sealed> contents(EventReader& reader, std::size_t count, bool& more) {
+  std::vector<Sealed> events;
+  while (events.size() < count) {
+    const RecordedEvent* event = reader.next();
+    if (event == nullptr) {
+      more = false;
+      break;
+    }
+    events.push_back({place_of(*event), event->position, event->recorded_at, content_hash(*event)});
+  }
+  return events;
+}
+
+EventHash seal_event(const Sealed& event, LastLinks& links) {
+  const std::optional<ChainHash> previous = links.before(event.place);
+  if (!previous) {
+    throw Error(ErrorCode::tampered, event.place.stream.to_string() + " version " +
+                                         std::to_string(event.place.version.value()) +
+                                         " cannot be sealed: the event before it is not there, or has no hash");
+  }
+  const ChainHash link = chain_link(*previous, event.place.version, event.recorded_at, event.position, event.content);
+  links.set(event.place, link);
+  return {event.position, event.content, link};
+}
+
 }  // namespace
 
 SealResult seal_log(EventStore& store, std::size_t events_in_a_seal) {
@@ -97,22 +159,19 @@ SealResult seal_log(EventStore& store, std::size_t events_in_a_seal) {
     LogSealBuilder builder(result.last ? &*result.last : nullptr);
     std::vector<EventHash> hashes;
     EventReader reader = store.read_log(stored_log(after, end));
-    const RecordedEvent* event = nullptr;
-    while (hashes.size() < events_in_a_seal && (event = reader.next()) != nullptr) {
-      const std::optional<ChainHash> previous = links.before(*event);
-      if (!previous) {
-        throw Error(ErrorCode::tampered, event->stream.to_string() + " version " +
-                                             std::to_string(event->version.value()) +
-                                             " cannot be sealed: the event before it is not there, or has no hash");
+    bool more = true;
+    while (more && hashes.size() < events_in_a_seal) {
+      constexpr std::size_t at_once = 1'000;
+      const std::vector<Sealed> events = contents(reader, std::min(at_once, events_in_a_seal - hashes.size()), more);
+      links.look_up(events);
+      for (const Sealed& event : events) {
+        const EventHash hash = seal_event(event, links);
+        builder.add(hash.position, hash.link);
+        hashes.push_back(hash);
       }
-      const ChainHash content = content_hash(*event);
-      const ChainHash link = chain_link(*previous, event->version, event->recorded_at, event->position, content);
-      builder.add(event->position, link);
-      hashes.push_back({event->position, content, link});
-      links.set(*event, link);
     }
     if (hashes.empty()) return result;
-    const LogSeal seal = builder.finish(event == nullptr ? end : hashes.back().position);
+    const LogSeal seal = builder.finish(more ? hashes.back().position : end);
     if (!driver.add_seal(seal, hashes)) {  // Another has sealed meanwhile.
       links.clear();
       continue;
@@ -238,8 +297,9 @@ class ChainCheck {
 
   void check(const RecordedEvent& event, const EventHash& hash) {
     ++report_.events;
-    const std::optional<ChainHash> previous = links_.before(event);
-    links_.set(event, hash.link);
+    const EventPlace place = place_of(event);
+    const std::optional<ChainHash> previous = links_.before(place);
+    links_.set(place, hash.link);
     if (previous && content_hash(event) == hash.content &&
         chain_link(*previous, event.version, event.recorded_at, event.position, hash.content) == hash.link) {
       return;
@@ -264,7 +324,8 @@ class ChainCheck {
     Position behind = sealed_to_;
     for (const RecordedEvent& event : store_.read_stream(suspect.stream, {.as_stored = true})) {
       if (event.position > sealed_to_) break;
-      const std::optional<EventHash> hash = driver_.find_hash(event.stream, event.version);
+      const EventPlace place = place_of(event);
+      const std::optional<EventHash> hash = driver_.find_hashes({&place, 1}).at(0);
       if (!chain.feed(event, hash ? hash->content : ChainHash{}, hash ? hash->link : ChainHash{})) break;
       if (chain.good().version == event.version) before = event.position;
     }

@@ -209,7 +209,7 @@ class TenantDriver final : public Driver {
   std::optional<LogSeal> last_seal() override { refuse("seals"); }
   std::vector<LogSeal> list_seals(std::int64_t, std::size_t) override { refuse("seals"); }
   std::vector<EventHash> read_hashes(Position, Position, std::size_t) override { refuse("seals"); }
-  std::optional<EventHash> find_hash(const StreamKey&, Version) override { refuse("seals"); }
+  std::vector<std::optional<EventHash>> find_hashes(std::span<const driver::EventPlace>) override { refuse("seals"); }
 
  private:
   class Transaction final : public ReadModelTransaction {

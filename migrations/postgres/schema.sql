@@ -30,9 +30,6 @@ constraint dead_letters_pkey on dead_letters
 constraint dead_letters_projection_name_tenant_id_generation_part_fkey on dead_letters
     FOREIGN KEY (projection_name, tenant_id, generation, part) REFERENCES projection_offsets(projection_name, tenant_id, generation, part) ON DELETE CASCADE
 
-constraint event_attributes_global_position_fkey on event_attributes
-    FOREIGN KEY (global_position) REFERENCES events(global_position)
-
 constraint event_attributes_pkey on event_attributes
     PRIMARY KEY (global_position, name)
 
@@ -214,8 +211,12 @@ DECLARE
     answer append_answer;
     known record;
     one record;
-    one_stream CONSTANT boolean := streams_count = 1 AND cardinality(stream_types) = 1 AND events_in[1] > 0;
+    one_stream CONSTANT boolean := streams_count = 1 AND events_in[1] > 0;
+    conditions CONSTANT integer := cardinality(stream_types) - streams_count;
+    as_wanted boolean := true;
     moved boolean := false;
+    stream_lock bigint;
+    condition_lock bigint;
     stream_numbers bigint[];
     base_versions bigint[];
     before_first bigint[];  -- Of each stream's versions: what to add to an event's place in the append.
@@ -257,8 +258,20 @@ BEGIN
     END IF;
 
     -- The streams' locks, in one order for everybody: exclusive for those that are written, shared for those that are checked.
-    IF one_stream THEN
-        ignored := pg_advisory_xact_lock(append_lock('streams', concat_ws(chr(31), tenant, stream_types[1], stream_ids[1])));
+    IF one_stream AND conditions < 2 THEN
+        stream_lock := append_lock('streams', concat_ws(chr(31), tenant, stream_types[1], stream_ids[1]));
+        IF conditions = 0 THEN
+            ignored := pg_advisory_xact_lock(stream_lock);
+        ELSE
+            condition_lock := append_lock('streams', concat_ws(chr(31), tenant, stream_types[2], stream_ids[2]));
+            IF condition_lock < stream_lock THEN
+                ignored := pg_advisory_xact_lock_shared(condition_lock);
+            END IF;
+            ignored := pg_advisory_xact_lock(stream_lock);
+            IF condition_lock > stream_lock THEN
+                ignored := pg_advisory_xact_lock_shared(condition_lock);
+            END IF;
+        END IF;
     ELSE
         FOR one IN
             SELECT append_lock('streams', concat_ws(chr(31), tenant, s.type, s.id)) AS lock, bool_or(s.events > 0) AS writes
@@ -273,17 +286,24 @@ BEGIN
         END LOOP;
     END IF;
 
-    -- One stream, and no events that could be there already: the statement that finds the head as expected moves it, too.
-    -- One that does not find it says nothing; what is there is looked at below.
-    IF one_stream AND expected_kinds[1] <> 1 AND cardinality(given_ids) = 0
+    -- One stream, one condition at most, and no events that could be there already: the statement that finds the head as
+    -- expected moves it, too. One that does not find it says nothing; what is there is looked at below.
+    IF one_stream AND conditions < 2 AND expected_kinds[1] <> 1 AND cardinality(given_ids) = 0
         AND cardinality(array_remove(keys, NULL)) = 0 THEN
-        UPDATE streams AS h SET version = h.version + events_in[1],
-                                last_recorded_at = greatest(clock_timestamp(), h.last_recorded_at)
-            WHERE h.tenant_id = tenant AND h.stream_type = stream_types[1] AND h.stream_id = stream_ids[1]
-                AND as_expected(expected_kinds[1], expected_versions[1], h.version)
-            RETURNING ARRAY[h.stream_no], ARRAY[h.version - events_in[1]], h.last_recorded_at
-            INTO stream_numbers, base_versions, recorded;
-        moved := FOUND;
+        IF conditions = 1 THEN
+            SELECT h.version INTO head_version FROM streams AS h
+                WHERE h.tenant_id = tenant AND h.stream_type = stream_types[2] AND h.stream_id = stream_ids[2];
+            as_wanted := as_expected(expected_kinds[2], expected_versions[2], coalesce(head_version, 0));
+        END IF;
+        IF as_wanted THEN
+            UPDATE streams AS h SET version = h.version + events_in[1],
+                                    last_recorded_at = greatest(clock_timestamp(), h.last_recorded_at)
+                WHERE h.tenant_id = tenant AND h.stream_type = stream_types[1] AND h.stream_id = stream_ids[1]
+                    AND as_expected(expected_kinds[1], expected_versions[1], h.version)
+                RETURNING ARRAY[h.stream_no], ARRAY[h.version - events_in[1]], h.last_recorded_at
+                INTO stream_numbers, base_versions, recorded;
+            moved := FOUND;
+        END IF;
     END IF;
     IF NOT moved THEN
         recorded := clock_timestamp();
@@ -420,7 +440,10 @@ BEGIN
                          unnest(policy_contexts) AS policy_context, unnest(model_contexts) AS model_context,
                          unnest(displays) AS display) AS e;
     END IF;
-    IF cardinality(attribute_events) > 0 THEN
+    IF cardinality(attribute_events) = 1 THEN
+        INSERT INTO event_attributes (global_position, name, value)
+            VALUES (positions[attribute_events[1]], attribute_names[1], attribute_values[1]);
+    ELSIF cardinality(attribute_events) > 1 THEN
         INSERT INTO event_attributes (global_position, name, value)
             SELECT positions[a.event], a.name, a.value
             FROM unnest(attribute_events, attribute_names, attribute_values) AS a (event, name, value);

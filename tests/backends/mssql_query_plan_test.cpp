@@ -490,7 +490,7 @@ TEST_F(MssqlPlans, Governance) {
         EXPECT_TRUE(add_seal(session, seal, {&hash, 1}));
         EXPECT_EQ(list_seals(session, 2'000, 3).size(), 3U);
         EXPECT_EQ(read_hashes(session, Position(100), Position(900), 5).size(), 5U);
-        EXPECT_TRUE(find_hash(session, known, Version(2)));
+        EXPECT_TRUE(find_hashes(session, std::vector{driver::EventPlace{known, Version(2)}}).at(0));
       },
       "seals");
 }

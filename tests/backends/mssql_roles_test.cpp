@@ -419,7 +419,7 @@ TEST_F(MssqlRoles, WriterAddsSubjectKeysAndGovernsNothing) {
     driver::Driver& driver = store.driver();
     EXPECT_EQ(driver.event_types_revision(tenant), driver.list_event_types(tenant).revision);
     EXPECT_TRUE(driver.find_subject_key(tenant, "known"));
-    EXPECT_FALSE(driver.find_hash(StreamKey("thing", "first"), Version(2)));
+    EXPECT_FALSE(driver.find_hashes(std::vector{driver::EventPlace{StreamKey("thing", "first"), Version(2)}}).at(0));
     driver.list_seals(0, 9);
     if (login == place_->writer.get()) {
       EXPECT_TRUE(driver.add_subject_key(key_of("of the writer")));

@@ -433,7 +433,7 @@ TEST_P(PostgresPlans, Governance) {
     EXPECT_TRUE(add_seal(session, seal, {&hash, 1}));
     EXPECT_EQ(list_seals(session, 5'000, 3).size(), 3U);
     EXPECT_EQ(read_hashes(session, Position(100), Position(900), 5).size(), 5U);
-    EXPECT_TRUE(find_hash(session, StreamKey("thing-7", "s-7"), Version(2)));
+    EXPECT_TRUE(find_hashes(session, std::vector{driver::EventPlace{StreamKey("thing-7", "s-7"), Version(2)}}).at(0));
   });
   for (const char* index : {"log_seals_pkey", "event_hashes_pkey", "events_stream"}) expect_index(seals, index);
   expect_none(seals, "Sort");

@@ -304,7 +304,7 @@ TEST_F(PostgresRoles, WriterAddsSubjectKeysAndGovernsNothing) {
     EXPECT_TRUE(driver.find_subject_key(tenant, "known"));
     EXPECT_TRUE(driver.last_seal());
     EXPECT_TRUE(driver.read_hashes({}, Position(9), 9).empty());
-    EXPECT_FALSE(driver.find_hash(StreamKey("thing", "first"), Version(1)));
+    EXPECT_FALSE(driver.find_hashes(std::vector{driver::EventPlace{StreamKey("thing", "first"), Version(1)}}).at(0));
     if (login == writer_.get()) {
       EXPECT_TRUE(driver.add_subject_key(key_of("a")));
       EXPECT_FALSE(driver.add_subject_key(key_of("a")));

@@ -348,7 +348,7 @@ TEST_F(QueryPlan, Governance) {
     EXPECT_TRUE(driver.last_seal());
     EXPECT_EQ(driver.list_seals(0, 9).size(), 1U);
     EXPECT_EQ(driver.read_hashes({}, Position(9), 9).size(), 1U);
-    EXPECT_TRUE(driver.find_hash(StreamKey("thing", "s-0"), Version(1)));
+    EXPECT_TRUE(driver.find_hashes(std::vector{driver::EventPlace{StreamKey("thing", "s-0"), Version(1)}}).at(0));
   });
   EXPECT_EQ(seals.find("TEMP B-TREE"), std::string::npos) << seals;
   EXPECT_NE(seals.find("events_stream (stream_no=? AND stream_version=?)"), std::string::npos) << seals;

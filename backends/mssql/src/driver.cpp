@@ -283,8 +283,8 @@ std::vector<driver::EventHash> MssqlDriver::read_hashes(Position after, Position
   return reading([&](Session& session) { return mssql::read_hashes(session, after, to, limit); });
 }
 
-std::optional<driver::EventHash> MssqlDriver::find_hash(const StreamKey& stream, Version version) {
-  return reading([&](Session& session) { return mssql::find_hash(session, stream, version); });
+std::vector<std::optional<driver::EventHash>> MssqlDriver::find_hashes(std::span<const driver::EventPlace> places) {
+  return reading([&](Session& session) { return mssql::find_hashes(session, places); });
 }
 
 std::span<const driver::Migration> MssqlDriver::migrations() const noexcept {

@@ -72,7 +72,7 @@ class MssqlDriver final : public driver::Driver, public driver::MigrationStore {
   std::optional<LogSeal> last_seal() override;
   std::vector<LogSeal> list_seals(std::int64_t after, std::size_t limit) override;
   std::vector<driver::EventHash> read_hashes(Position after, Position to, std::size_t limit) override;
-  std::optional<driver::EventHash> find_hash(const StreamKey& stream, Version version) override;
+  std::vector<std::optional<driver::EventHash>> find_hashes(std::span<const driver::EventPlace> places) override;
 
   std::span<const driver::Migration> migrations() const noexcept override;
   std::vector<driver::MigrationRecord> history() override;

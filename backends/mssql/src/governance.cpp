@@ -17,6 +17,7 @@ using soci_backend::hash_of;
 constexpr int max_attempts = 5;
 constexpr std::size_t hashes_at_once = 256;  // 768 parameters; 2,100 are the server's limit.
 constexpr std::size_t ids_at_once = 64;
+constexpr std::size_t places_at_once = 32;
 
 std::int64_t as_limit(std::size_t limit) {
   return static_cast<std::int64_t>(std::min(limit, static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max())));
@@ -364,19 +365,32 @@ std::vector<EventHash> read_hashes(Session& session, Position after, Position to
       Parameters().add(Type::int8, after.value()).add(Type::int8, to.value()).add(Type::int8, as_limit(limit))));
 }
 
-std::optional<EventHash> find_hash(Session& session, const StreamKey& stream, Version version) {
-  const std::vector<EventHash> found = hash_rows(session.execute(
-      "SELECT h.global_position, h.content_hash, h.link FROM $(schema).event_hashes AS h WHERE h.global_position = "
-      "(SELECT e.global_position FROM $(schema).events AS e WHERE e.stream_version = ? AND e.stream_no = "
-      "(SELECT s.stream_no FROM $(schema).streams AS s WHERE s.tenant_key = ? AND s.type_key = ? AND s.stream_key = "
-      "?))",
-      Parameters()
-          .add(Type::int8, version.value())
-          .add(Type::bytes, stream.tenant)
-          .add(Type::bytes, stream.type)
-          .add(Type::bytes, stream.id)));
-  if (found.empty()) return std::nullopt;
-  return found.front();
+std::vector<std::optional<EventHash>> find_hashes(Session& session, std::span<const driver::EventPlace> places) {
+  constexpr std::string_view one =
+      "SELECT h.global_position, h.content_hash, h.link, CAST(? AS BIGINT) AS place FROM $(schema).event_hashes AS h "
+      "WHERE h.global_position = (SELECT e.global_position FROM $(schema).events AS e WHERE e.stream_version = ? "
+      "AND e.stream_no = (SELECT s.stream_no FROM $(schema).streams AS s WHERE s.tenant_key = ? AND s.type_key = ? "
+      "AND s.stream_key = ?))";
+  std::vector<std::optional<EventHash>> hashes(places.size());
+  in_pieces(places.size(), places_at_once, [&](std::size_t from, std::size_t size) {
+    std::string sql;
+    Parameters parameters;
+    for (std::size_t i = from; i < from + size; ++i) {
+      if (i > from) sql += " UNION ALL ";
+      sql += one;
+      parameters.add(Type::int8, static_cast<std::int64_t>(i))
+          .add(Type::int8, places[i].version.value())
+          .add(Type::bytes, places[i].stream.tenant)
+          .add(Type::bytes, places[i].stream.type)
+          .add(Type::bytes, places[i].stream.id);
+    }
+    const Result rows = session.execute(sql, parameters);
+    const std::vector<EventHash> found = hash_rows(rows);
+    for (std::size_t row = 0; row < found.size(); ++row) {
+      hashes[static_cast<std::size_t>(rows.integer(static_cast<int>(row), 3))] = found[row];
+    }
+  });
+  return hashes;
 }
 
 }  // namespace stele::mssql

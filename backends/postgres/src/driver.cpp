@@ -329,8 +329,8 @@ std::vector<driver::EventHash> PostgresDriver::read_hashes(Position after, Posit
   return reading([&](Session& session) { return postgres::read_hashes(session, after, to, limit); });
 }
 
-std::optional<driver::EventHash> PostgresDriver::find_hash(const StreamKey& stream, Version version) {
-  return reading([&](Session& session) { return postgres::find_hash(session, stream, version); });
+std::vector<std::optional<driver::EventHash>> PostgresDriver::find_hashes(std::span<const driver::EventPlace> places) {
+  return reading([&](Session& session) { return postgres::find_hashes(session, places); });
 }
 
 std::span<const driver::Migration> PostgresDriver::migrations() const noexcept {

@@ -291,18 +291,29 @@ std::vector<EventHash> read_hashes(Session& session, Position after, Position to
       Parameters().add(Type::int8, after.value()).add(Type::int8, to.value()).add(Type::int8, as_limit(limit))));
 }
 
-std::optional<EventHash> find_hash(Session& session, const StreamKey& stream, Version version) {
-  const std::vector<EventHash> found = hash_rows(session.execute(
-      "SELECT h.global_position, h.content_hash, h.link FROM event_hashes AS h WHERE h.global_position = "
-      "(SELECT e.global_position FROM events AS e WHERE e.stream_version = $4 AND e.stream_no = "
-      "(SELECT s.stream_no FROM streams AS s WHERE s.tenant_id = $1 AND s.stream_type = $2 AND s.stream_id = $3))",
-      Parameters()
-          .add(Type::text, stream.tenant)
-          .add(Type::text, stream.type)
-          .add(Type::text, stream.id)
-          .add(Type::int8, version.value())));
-  if (found.empty()) return std::nullopt;
-  return found.front();
+std::vector<std::optional<EventHash>> find_hashes(Session& session, std::span<const driver::EventPlace> places) {
+  Array tenants(Type::text), types(Type::text), ids(Type::text), versions(Type::int8);
+  for (const driver::EventPlace& place : places) {
+    tenants.add(place.stream.tenant);
+    types.add(place.stream.type);
+    ids.add(place.stream.id);
+    versions.add(place.version.value());
+  }
+  // One look into each index for each place, however few rows the planner believes in.
+  const Result rows = session.execute(
+      "SELECT h.global_position, h.content_hash, h.link, p.place FROM "
+      "unnest($1, $2, $3, $4) WITH ORDINALITY AS p (tenant_id, stream_type, stream_id, stream_version, place) "
+      "CROSS JOIN LATERAL (SELECT i.global_position, i.content_hash, i.link FROM event_hashes AS i "
+      "WHERE i.global_position = (SELECT e.global_position FROM events AS e WHERE e.stream_version = p.stream_version "
+      "AND e.stream_no = (SELECT s.stream_no FROM streams AS s WHERE s.tenant_id = p.tenant_id "
+      "AND s.stream_type = p.stream_type AND s.stream_id = p.stream_id)) OFFSET 0) AS h",
+      Parameters().add(tenants).add(types).add(ids).add(versions));
+  const std::vector<EventHash> found = hash_rows(rows);
+  std::vector<std::optional<EventHash>> hashes(places.size());
+  for (std::size_t row = 0; row < found.size(); ++row) {
+    hashes[static_cast<std::size_t>(rows.integer(static_cast<int>(row), 3) - 1)] = found[row];
+  }
+  return hashes;
 }
 
 }  // namespace stele::postgres

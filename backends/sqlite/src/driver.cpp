@@ -331,8 +331,8 @@ std::vector<driver::EventHash> SqliteDriver::read_hashes(Position after, Positio
   return in_read_transaction([&](Session& session) { return sqlite::read_hashes(session, after, to, limit); });
 }
 
-std::optional<driver::EventHash> SqliteDriver::find_hash(const StreamKey& stream, Version version) {
-  return in_read_transaction([&](Session& session) { return sqlite::find_hash(session, stream, version); });
+std::vector<std::optional<driver::EventHash>> SqliteDriver::find_hashes(std::span<const driver::EventPlace> places) {
+  return in_read_transaction([&](Session& session) { return sqlite::find_hashes(session, places); });
 }
 
 std::span<const driver::Migration> SqliteDriver::migrations() const noexcept {

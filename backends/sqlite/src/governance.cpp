@@ -382,17 +382,23 @@ std::vector<EventHash> read_hashes(Session& session, Position after, Position to
   return hashes;
 }
 
-std::optional<EventHash> find_hash(Session& session, const StreamKey& stream, Version version) {
-  const std::optional<std::int64_t> stream_no = find_stream_no(session, stream);
-  if (!stream_no) return std::nullopt;
+std::vector<std::optional<EventHash>> find_hashes(Session& session, std::span<const driver::EventPlace> places) {
   const Use query = session.use(
       "SELECT h.global_position, h.content_hash, h.link FROM events AS e "
       "CROSS JOIN event_hashes AS h ON h.global_position = e.global_position "
       "WHERE e.stream_no = ?1 AND e.stream_version = ?2");
-  query->bind(1, *stream_no);
-  query->bind(2, version.value());
-  if (!query->step()) return std::nullopt;
-  return hash_row(*query);
+  std::vector<std::optional<EventHash>> hashes;
+  hashes.reserve(places.size());
+  for (const driver::EventPlace& place : places) {
+    std::optional<EventHash>& hash = hashes.emplace_back();
+    const std::optional<std::int64_t> stream_no = find_stream_no(session, place.stream);
+    if (!stream_no) continue;
+    query->reset();
+    query->bind(1, *stream_no);
+    query->bind(2, place.version.value());
+    if (query->step()) hash = hash_row(*query);
+  }
+  return hashes;
 }
 
 }  // namespace stele::sqlite

@@ -27,6 +27,6 @@ bool add_seal(Session& session, const LogSeal& seal, std::span<const driver::Eve
 std::optional<LogSeal> last_seal(Session& session);
 std::vector<LogSeal> list_seals(Session& session, std::int64_t after, std::size_t limit);
 std::vector<driver::EventHash> read_hashes(Session& session, Position after, Position to, std::size_t limit);
-std::optional<driver::EventHash> find_hash(Session& session, const StreamKey& stream, Version version);
+std::vector<std::optional<driver::EventHash>> find_hashes(Session& session, std::span<const driver::EventPlace> places);
 
 }  // namespace stele::sqlite

@@ -1303,11 +1303,27 @@ class HashOfAnotherEvent final : public ForwardingDriver {
  public:
   using ForwardingDriver::ForwardingDriver;
 
-  std::optional<driver::EventHash> find_hash(const StreamKey&, Version version) override {
-    const std::vector<driver::EventHash> found =
-        inner().read_hashes(Position(version.value() - 1), Position(version.value()), 1);
-    if (found.empty()) return std::nullopt;
-    return found[0];
+  std::vector<std::optional<driver::EventHash>> find_hashes(std::span<const driver::EventPlace> places) override {
+    std::vector<std::optional<driver::EventHash>> hashes;
+    for (const driver::EventPlace& place : places) {
+      const Position position(place.version.value());
+      const std::vector<driver::EventHash> found = inner().read_hashes(Position(position.value() - 1), position, 1);
+      hashes.push_back(found.empty() ? std::nullopt : std::optional(found[0]));
+    }
+    return hashes;
+  }
+};
+
+/// Leaves out those that are not there, so that the others come in the wrong places.
+class HashesWithoutGaps final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  std::vector<std::optional<driver::EventHash>> find_hashes(std::span<const driver::EventPlace> places) override {
+    std::vector<std::optional<driver::EventHash>> hashes = inner().find_hashes(places);
+    std::erase(hashes, std::nullopt);
+    hashes.resize(places.size());
+    return hashes;
   }
 };
 
@@ -1677,6 +1693,10 @@ std::vector<BrokenDriver> broken_drivers() {
        "a hash is found by the version, whatever the stream",
        {"governance/API_a_hash_is_found_by_its_event"},
        wrap_in<HashOfAnotherEvent>},
+      {"hashes_without_gaps",
+       "hashes that are not there are left out, and the others take their places",
+       {"governance/API_a_hash_is_found_by_its_event"},
+       wrap_in<HashesWithoutGaps>},
   };
 }
 

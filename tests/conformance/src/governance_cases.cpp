@@ -10,6 +10,7 @@ namespace {
 
 using driver::Driver;
 using driver::EventHash;
+using driver::EventPlace;
 using driver::EventTypes;
 
 constexpr Position end_of_log{std::numeric_limits<std::int64_t>::max()};
@@ -74,7 +75,9 @@ void a_store_without_governance_says_nothing(Harness& harness) {
   EXPECT_FALSE(driver->last_seal());
   EXPECT_TRUE(driver->list_seals(0, 10).empty());
   EXPECT_TRUE(driver->read_hashes({}, end_of_log, 10).empty());
-  EXPECT_FALSE(driver->find_hash(thing("a"), Version(1)));
+  EXPECT_TRUE(driver->find_hashes({}).empty());
+  EXPECT_EQ(driver->find_hashes(std::vector{EventPlace{thing("a"), Version(1)}}),
+            std::vector{std::optional<EventHash>()});
 }
 
 void a_schema_is_kept(Harness& harness) {
@@ -739,20 +742,30 @@ void a_hash_is_found_by_its_event(Harness& harness) {
   given.events = static_cast<std::int64_t>(hashes.size());
   Driver& driver = store.driver();
   ASSERT_TRUE(driver.add_seal(given, hashes));
-  for (const RecordedEvent& event : log) {
-    const std::optional<EventHash> found = driver.find_hash(event.stream, event.version);
-    if (event.position > given.to) {
-      EXPECT_FALSE(found);
-      continue;
-    }
-    ASSERT_TRUE(found) << event.stream.id << " " << event.version.value();
-    EXPECT_EQ(found->position, event.position);
-    EXPECT_EQ(found->content, hash(event.position.value(), 1));
-    EXPECT_EQ(found->link, hash(event.position.value(), 2));
+  std::vector<EventPlace> places;
+  std::vector<std::optional<EventHash>> wanted;
+  const auto ask = [&](const StreamKey& stream, Version version, const std::optional<EventHash>& hash) {
+    places.push_back({stream, version});
+    wanted.push_back(hash);
+  };
+  // In no order, with some that are not there among those that are, and one twice.
+  for (auto event = log.rbegin(); event != log.rend(); ++event) {
+    const std::int64_t position = event->position.value();
+    const bool sealed = event->position <= given.to;
+    ask(event->stream, event->version,
+        sealed ? std::optional(EventHash{event->position, hash(position, 1), hash(position, 2)}) : std::nullopt);
+    ask(thing("b"), event->version, std::nullopt);
   }
-  EXPECT_FALSE(driver.find_hash(thing("a"), Version(5)));
-  EXPECT_FALSE(driver.find_hash(thing("a"), Version(0)));
-  EXPECT_FALSE(driver.find_hash(thing("b"), Version(1)));
+  ask(thing("a"), Version(5), std::nullopt);
+  ask(thing("a"), Version(0), std::nullopt);
+  ask(places[2].stream, places[2].version, wanted[2]);
+  ASSERT_TRUE(wanted.back());
+  EXPECT_EQ(driver.find_hashes(places), wanted);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    EXPECT_EQ(driver.find_hashes(std::span(places).subspan(i, 1)), std::vector{wanted[i]}) << i;
+  }
+  while (places.size() < 1'000) ask(places[2].stream, places[2].version, wanted[2]);
+  EXPECT_EQ(driver.find_hashes(places), wanted) << "as many as may be asked for";
 }
 
 void one_seal_wins(Harness& harness) {

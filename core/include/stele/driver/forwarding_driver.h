@@ -122,8 +122,8 @@ class ForwardingDriver : public Driver {
   std::vector<EventHash> read_hashes(Position after, Position to, std::size_t limit) override {
     return inner_->read_hashes(after, to, limit);
   }
-  std::optional<EventHash> find_hash(const StreamKey& stream, Version version) override {
-    return inner_->find_hash(stream, version);
+  std::vector<std::optional<EventHash>> find_hashes(std::span<const EventPlace> places) override {
+    return inner_->find_hashes(places);
   }
 
  protected:

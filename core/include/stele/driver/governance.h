@@ -30,6 +30,12 @@ struct EventHash {
   friend bool operator==(const EventHash&, const EventHash&) = default;
 };
 
+/// Where an event is.
+struct EventPlace {
+  StreamKey stream;
+  Version version;
+};
+
 /// The part of a driver that governance needs. Driver derives from it. Each function may throw what Driver's may; those
 /// that change something do it in one transaction, durably. The defaults throw unsupported, but the two that every
 /// append and read ask: there a store without governance has nothing to say.
@@ -80,8 +86,9 @@ class STELE_API Governance {
   virtual std::vector<LogSeal> list_seals(std::int64_t after, std::size_t limit);
   /// In (after, to], by position, at most `limit`.
   virtual std::vector<EventHash> read_hashes(Position after, Position to, std::size_t limit);
-  /// The hash of this version of a stream; nullopt when the event or its hash is not there.
-  virtual std::optional<EventHash> find_hash(const StreamKey& stream, Version version);
+  /// The hash of each of these events, in the order of the places; nullopt when the event or its hash is not there. At
+  /// most 1,000 places; one may be there twice.
+  virtual std::vector<std::optional<EventHash>> find_hashes(std::span<const EventPlace> places);
 };
 
 }  // namespace stele::driver
