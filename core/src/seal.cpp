@@ -234,7 +234,11 @@ class ChainCheck {
   }
 
  private:
-  bool full() const { return faults_.size() + of_seals_.size() >= options_.max_faults; }
+  // Positions of events that are gone may become one fault with their stream's gap, so one more may be there than asked
+  // for.
+  bool full() const {
+    return faults_.size() + of_seals_.size() >= options_.max_faults || removed_.size() > options_.max_faults;
+  }
 
   ChainReport finish() {
     name_removed();
@@ -242,6 +246,10 @@ class ChainCheck {
                      [](const ChainFault& a, const ChainFault& b) { return a.position < b.position; });
     report_.faults = std::move(faults_);
     report_.faults.insert(report_.faults.end(), of_seals_.begin(), of_seals_.end());
+    if (report_.faults.size() > options_.max_faults) {
+      report_.faults.erase(report_.faults.begin() + static_cast<std::ptrdiff_t>(options_.max_faults),
+                           report_.faults.end());
+    }
     return std::move(report_);
   }
 
@@ -259,7 +267,7 @@ class ChainCheck {
     }
     try {
       LogSealBuilder builder(previous_ ? &*previous_ : nullptr);
-      check_range(seal, builder);
+      if (!check_range(seal, builder)) return;
       const LogSeal anew = builder.finish(seal.to);
       if (const std::optional<ChainFault> fault = compare_seals(seal, anew)) of_seals_.push_back(*fault);
     } catch (const Error& error) {
@@ -271,8 +279,8 @@ class ChainCheck {
     if (options_.on_progress) options_.on_progress(seal.to.value(), end.value());
   }
 
-  /// Events and hashes side by side, in the order of positions.
-  void check_range(const LogSeal& seal, LogSealBuilder& builder) {
+  /// Events and hashes side by side, in the order of positions. False when it did not go to the end.
+  bool check_range(const LogSeal& seal, LogSealBuilder& builder) {
     EventReader reader = store_.read_log(stored_log(seal.after, seal.to));
     const RecordedEvent* event = reader.next();
     constexpr std::size_t page = 1'000;
@@ -280,7 +288,7 @@ class ChainCheck {
       const std::vector<EventHash> hashes = driver_.read_hashes(after, seal.to, page);
       for (const EventHash& hash : hashes) {
         for (; event != nullptr && event->position < hash.position; event = reader.next()) inserted(*event);
-        if (full()) return;
+        if (full()) return false;
         builder.add(hash.position, hash.link);
         if (event == nullptr || event->position != hash.position) {
           removed_.push_back(hash.position);
@@ -292,7 +300,11 @@ class ChainCheck {
       if (hashes.size() < page) break;
       after = hashes.back().position;
     }
-    for (; event != nullptr && !full(); event = reader.next()) inserted(*event);
+    for (; event != nullptr; event = reader.next()) {
+      if (full()) return false;
+      inserted(*event);
+    }
+    return true;
   }
 
   void check(const RecordedEvent& event, const EventHash& hash) {
@@ -394,6 +406,7 @@ class ChainCheck {
 
 ChainReport verify_chain(EventStore& store, const ChainOptions& options) {
   check_sees_all(store);
+  if (options.max_faults < 1) throw Error(ErrorCode::invalid_argument, "max_faults: must be at least 1");
   return ChainCheck(store, options).run();
 }
 

@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <chrono>
 #include <cstdio>
+#include <future>
 
 #include "forgotten.h"
 #include "postgres_server.h"
@@ -59,6 +61,32 @@ TEST(PostgresForget, NothingIsLeftInADump) {
         "0")
         << file;
   }
+}
+
+// What is committed behind the position of an append that is still going on cannot be read in the log yet. Who is
+// forgotten in that moment has events there, and snapshots of them.
+TEST(PostgresForget, WaitsForWhatCannotBeReadYet) {
+  if (postgres_url().empty()) GTEST_SKIP() << no_postgres;
+  const PostgresSchema schema;
+  Registry registry;
+  postgres::register_driver(registry);
+  EventStore store =
+      EventStore::open(registry, postgres_url(schema.name()), {.migrate = true, .keys = keys_of_a_test()});
+  PostgresConnection stopped(schema.name());
+  stopped.run("BEGIN");
+  stopped.run("SELECT pg_advisory_xact_lock_shared(lock_class('events'), 0)");
+  const std::string position = stopped.value("SELECT nextval('events_global_position_seq')");
+  stopped.run("SELECT pg_advisory_xact_lock_shared(lock_class('events_global_position_seq'), " + position + ")");
+  write_marked(store, 1'000);
+  ASSERT_EQ(store.log_end(), Position(0)) << "nothing is settled behind the one that stopped";
+
+  std::future<ForgetResult> forgetting =
+      std::async(std::launch::async, [&] { return store.forget(std::string(default_tenant), "erika"); });
+  EXPECT_EQ(forgetting.wait_for(std::chrono::seconds(1)), std::future_status::timeout);
+  stopped.run("ROLLBACK");
+  const ForgetResult result = forgetting.get();
+  EXPECT_EQ(result.events, 1'000);
+  EXPECT_EQ(result.snapshots, 10);
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ STELE_API std::optional<Checkpoint> make_checkpoint(EventStore& store, std::stri
 
 struct ChainOptions {
   std::optional<Checkpoint> checkpoint{};
-  std::size_t max_faults = 100;
+  std::size_t max_faults = 100;  ///< It stops looking when it has found so many; at least 1.
   std::function<void(std::int64_t done, std::int64_t total)> on_progress{};  ///< In positions.
 };
 
@@ -46,7 +46,8 @@ struct ChainReport {
   bool ok() const noexcept { return faults.empty(); }
 };
 
-/// Checks every event that is sealed, every link and every seal. Reads only. Throws as seal_log().
+/// Checks every event that is sealed, every link and every seal. Reads only. Throws invalid_argument for max_faults,
+/// and as seal_log().
 STELE_API ChainReport verify_chain(EventStore& store, const ChainOptions& options = {});
 
 }  // namespace stele

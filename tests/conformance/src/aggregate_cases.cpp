@@ -241,6 +241,20 @@ void a_known_command_is_not_decided(Harness& harness) {
   EXPECT_EQ(decisions, 1);
 }
 
+// Who may not see a command's data still makes it once.
+void a_known_command_whose_data_is_withheld(Harness& harness) {
+  EventStore store = open_store(harness);
+  Command made = command("r1");
+  made.data = json(R"({"amount":12345678901234567890.10})");
+  const auto two = [](const Tally&) { return events(2); };
+  const AppendResult first = tallies(store).execute("a", two, made).result.or_throw();
+  EventStore blind(harness.open(), {.clearance = Clearance::none});
+  expect_replay_of(first, tallies(blind).execute("a", two, made).result);
+  made.type = "another";
+  expect_status(AppendStatus::request_id_reused, tallies(blind).execute("a", two, made).result);
+  EXPECT_EQ(store.stream_version(thing("a")), Version(2));
+}
+
 void a_command_without_events(Harness& harness) {
   EventStore store = open_store(harness);
   const auto nothing = [](const Tally&) { return std::vector<NewEvent>(); };
@@ -297,6 +311,7 @@ constexpr Case all_aggregate_cases[] = {
     {"G3", "a_conflict_that_stays", a_conflict_that_stays},
     {"API", "what_deciding_throws", what_deciding_throws},
     {"G5", "a_known_command_is_not_decided", a_known_command_is_not_decided},
+    {"G5", "a_known_command_whose_data_is_withheld", a_known_command_whose_data_is_withheld},
     {"G5", "a_command_without_events", a_command_without_events},
     {"G5", "racers_with_one_command", racers_with_one_command},
 };

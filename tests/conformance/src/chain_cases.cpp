@@ -52,6 +52,8 @@ void a_store_that_nobody_touched_is_fine(Harness& harness) {
   EXPECT_EQ(report.events_unsealed, 0);
   EXPECT_EQ(contents(store), before);
   EXPECT_TRUE(store.verify().ok());
+  expect_error(ErrorCode::invalid_argument, "max_faults", [&] { verify_chain(store, {.max_faults = 0}); });
+  expect_error(ErrorCode::invalid_argument, "events_in_a_seal", [&] { seal_log(store, 0); });
 }
 
 void what_a_superuser_does_is_named(Harness& harness) {
@@ -91,6 +93,11 @@ void what_a_superuser_does_is_named(Harness& harness) {
     if (wanted.version > Version(0)) {
       EXPECT_EQ(first.stream, thing("a")) << text(report);
     }
+    // Who asks for one fault is not told one more, of a seal that was not read to its end.
+    const ChainReport one = verify_chain(store, {.max_faults = 1});
+    ASSERT_EQ(one.faults.size(), 1u) << text(one);
+    EXPECT_EQ(one.faults[0].kind, wanted.kind) << text(one);
+    EXPECT_EQ(one.faults[0].position, wanted.position) << text(one);
   }
   EXPECT_EQ(tried, all.size());
 }
