@@ -1,4 +1,6 @@
 // stele append TYPE/ID: one event.
+#include <nlohmann/json.hpp>
+
 #include "arguments.h"
 #include "command_line.h"
 #include "exit_codes.h"
@@ -17,6 +19,17 @@ struct AppendArguments {
   std::vector<std::string> attributes, checks, encrypt;
   bool contains_secrets = false;
 };
+
+/// A pointer that names nothing is misspelt, and what it was to name would stay readable.
+void check_place(const Json& data, const std::string& place) {
+  if (place.find("/*") != std::string::npos) return;  // It may name nothing.
+  bool there = true;
+  try {
+    there = data.value().contains(nlohmann::json::json_pointer(place));
+  } catch (const nlohmann::json::exception&) {  // Core says what is wrong with it.
+  }
+  if (!there) throw UsageError("--encrypt: \"" + place + "\" is not in --data");
+}
 
 NewEvent event_of(const AppendArguments& a) {
   NewEvent event;
@@ -42,7 +55,10 @@ NewEvent event_of(const AppendArguments& a) {
   if (a.policy_context) event.policy_context = parse_json("--policy-context", *a.policy_context);
   if (a.model_context) event.model_context = parse_json("--model-context", *a.model_context);
   if (a.display) event.display = parse_json("--display", *a.display);
-  if (a.subject) event.personal = PersonalData{*a.subject, a.encrypt};
+  if (a.subject) {
+    for (const std::string& place : a.encrypt) check_place(event.data, place);
+    event.personal = PersonalData{*a.subject, a.encrypt};
+  }
   for (const std::string& attribute : a.attributes) {
     auto [name, value] = parse_pair("--attribute", attribute, '=');
     if (!event.attributes.emplace(name, std::move(value)).second) {
@@ -59,7 +75,10 @@ std::optional<Command> command_of(const AppendArguments& a, const std::optional<
   command.key = {a.tenant, std::move(source), std::move(request_id)};
   command.type = a.command_type.value_or("append");
   if (a.command_id) command.command_id = parse_uuid("--command-id", *a.command_id);
-  if (a.command_data) command.data = parse_json("--command-data", *a.command_data);
+  if (a.command_data) {
+    command.data = parse_json("--command-data", *a.command_data);
+    if (a.subject) command.personal = PersonalData{*a.subject, {}};
+  }
   if (a.channel) command.channel = parse_channel_option("--channel", *a.channel);
   command.actor = actor;
   return command;

@@ -1,6 +1,7 @@
 // stele archive: closed streams in a file, and checking such files.
 #include "stele/archive.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "arguments.h"
@@ -16,6 +17,7 @@ struct ArchiveArguments {
   std::string file;
   std::optional<std::string> before;
   std::vector<std::string> closing, tenants;
+  bool replace = false;
 };
 
 nlohmann::ordered_json json_of(const ArchiveInfo& info) {
@@ -42,6 +44,9 @@ int write_archive_file(const Context& context, const ArchiveArguments& arguments
   options.before = parse_time("--before", *arguments.before);
   options.closing_types = arguments.closing;
   options.tenants = arguments.tenants;
+  if (!arguments.replace && std::filesystem::is_regular_file(arguments.file)) {
+    throw CommandFailure(exit_failed, arguments.file + ": is there already; --replace writes it anew");
+  }
   EventStore store = context.open_store_as_stored();
   ArchiveInfo info;
   {
@@ -108,7 +113,8 @@ void add_archive(CLI::App& app, Context& context) {
   written->footer(
       R"(A stream is closed when its last event was recorded before --before, and is of one of the --closing types if there are any.
 The file is gzip of JSON lines. It is read as a store with the URL archive:FILE. Nothing is deleted from the database.)");
-  written->add_option("FILE", arguments->file, "Takes the place of what is there once it is complete")->required();
+  written->add_option("FILE", arguments->file, "Appears once it is complete")->required();
+  written->add_flag("--replace", arguments->replace, "Take the place of a file that is there");
   add_value(*written, "--before", arguments->before, "Streams whose last event was recorded before this time", "TIME")
       ->required();
   add_values(*written, "--closing", arguments->closing, "And is of this type; may be repeated: any of them", "TYPE");

@@ -34,7 +34,11 @@ EventStore Context::open_store() const {
 }
 
 EventStore Context::open_store_as_stored() const {
-  return stele::open(connection_url(url_flag), options_of(*this));
+  return open_other_as_stored(connection_url(url_flag));
+}
+
+EventStore Context::open_other_as_stored(const std::string& url) const {
+  return stele::open(url, options_of(*this));
 }
 
 CLI::Option* add_value(CLI::App& command, const std::string& name, std::optional<std::string>& value,

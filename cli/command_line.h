@@ -25,6 +25,8 @@ struct Context {
   EventStore open_store() const;
   /// Without keys: what is encrypted stays so.
   EventStore open_store_as_stored() const;
+  /// The same of another database.
+  EventStore open_other_as_stored(const std::string& url) const;
 
   struct TenantOption {
     const CLI::Option* option;

@@ -42,7 +42,7 @@ void print(const CopyResult& result) {
 
 int copy(const Context& context, const CopyArguments& arguments) {
   // Without keys: what is encrypted stays so.
-  EventStore from = stele::open(arguments.from);
+  EventStore from = context.open_other_as_stored(arguments.from);
   EventStore to = stele::open(arguments.to);
   CopyResult result;
   {

@@ -152,20 +152,42 @@ class Import {
     if (stop || waiting_lines_ >= batch_events_ || waiting_bytes_ >= max_batch_bytes) flush();
   }
 
+  /// A batch is refused as a whole for what one of its payloads lacks: then one after the other, to find which.
+  std::vector<AppendResult> append(const std::vector<AppendRequest>& requests, std::vector<std::string>& refused) {
+    try {
+      return store_->append_all(requests);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::schema_violation) throw;
+    }
+    std::vector<AppendResult> results(requests.size());
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      try {
+        results[i] = store_->append(requests[i]);
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::schema_violation) throw;
+        refused[i] = std::string(to_string(error.code())) + ": " + error.message();
+      }
+    }
+    return results;
+  }
+
   /// Appends the batch, and reports what cannot be imported in the order of the file.
   void flush() {
     std::vector<AppendRequest> requests;
     for (LineGroup& group : waiting_) {
       if (group.importable()) requests.push_back(std::move(group.request));
     }
+    std::vector<std::string> refused(requests.size());
     std::vector<AppendResult> results;
-    if (store_) results = store_->append_all(requests);
+    if (store_) results = append(requests, refused);
     std::size_t next = 0;
     for (LineGroup& group : waiting_) {
       if (!group.importable()) continue;
       const AppendRequest& request = requests[next];
       const auto count = static_cast<std::int64_t>(group.lines.size());
-      if (!store_ || results[next].status == AppendStatus::appended) {
+      if (!refused[next].empty()) {
+        group.lines.front().reason = refused[next];
+      } else if (!store_ || results[next].status == AppendStatus::appended) {
         imported_ += count;
       } else if (results[next].replayed() ||
                  (results[next].status == AppendStatus::request_id_reused && holds_these_events(*store_, request))) {

@@ -14,6 +14,7 @@ constexpr std::size_t keys_per_page = 1'000;
 
 struct KeysArguments {
   std::string tenant, id, subject;
+  std::optional<std::string> only_tenant;
 };
 
 int list(const Context& context, const KeysArguments& arguments) {
@@ -45,7 +46,7 @@ int list(const Context& context, const KeysArguments& arguments) {
 
 int rewrap(const Context& context, const KeysArguments& arguments) {
   EventStore store = context.open_store();
-  const std::int64_t done = store.rewrap_keys(arguments.tenant);
+  const std::int64_t done = store.rewrap_keys(arguments.only_tenant);
   if (context.json) {
     out().write_line(nlohmann::ordered_json{{"rewrapped", done}}.dump());
   } else {
@@ -89,7 +90,7 @@ void add_keys(CLI::App& app, Context& context) {
       [&context, arguments] { context.action = [&context, arguments] { return list(context, *arguments); }; });
 
   CLI::App* rewrapped = command->add_subcommand("rewrap", "Wrap them under the current master key; needs --keys");
-  add_tenant(*rewrapped, context, arguments->tenant);
+  add_value(*rewrapped, "--tenant", arguments->only_tenant, "Only this tenant's; all tenants' unless given", "TENANT");
   rewrapped->callback(
       [&context, arguments] { context.action = [&context, arguments] { return rewrap(context, *arguments); }; });
 

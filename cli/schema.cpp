@@ -32,6 +32,14 @@ EventForm form_of(const SchemaArguments& arguments) {
   return {arguments.type, version_of(arguments)};
 }
 
+SchemaValidator compiled(const std::string& file, const std::string& text) {
+  try {
+    return SchemaValidator::compile(text);
+  } catch (const Error& error) {
+    throw UsageError(file + ": " + error.message());
+  }
+}
+
 std::string name_of(const EventForm& form) {
   return printable(form.type) + " version " + std::to_string(form.event_version);
 }
@@ -76,7 +84,7 @@ int add(const Context& context, const SchemaArguments& arguments) {
   schema.tenant = arguments.tenant;
   schema.form = form_of(arguments);
   schema.text = read_file("FILE", arguments.file);
-  const SchemaValidator validator = SchemaValidator::compile(schema.text);
+  const SchemaValidator validator = compiled(arguments.file, schema.text);
   EventStore store = context.open_store();
   tell_ignored(validator);
   if (tell_compatibility(store.list_schemas(arguments.tenant), schema.form, validator) && arguments.compatible) {
@@ -135,10 +143,21 @@ int remove(const Context& context, const SchemaArguments& arguments) {
   return exit_ok;
 }
 
+/// What cannot be read says nothing of what was written: that was checked before it was encrypted.
+bool can_be_judged(const RecordedEvent& event) {
+  if (event.attributes.count("stele.key") == 0) return true;
+  const std::string& text = event.data.text();
+  return text.find("\"$encrypted\"") == std::string::npos && text.find("\"$unreadable\"") == std::string::npos;
+}
+
 /// Events that are there, against the schemas that are there or one that is not yet.
 int check(const Context& context, const SchemaArguments& arguments) {
   if (!arguments.file.empty() && !arguments.of_type) throw UsageError("FILE: is the schema of which --type?");
   EventStore store = context.open_store();
+  if (store.clearance() != Clearance::secrets) {
+    throw Error(ErrorCode::permission_denied, "what is withheld cannot be checked, and this clearance is " +
+                                                  std::string(to_string(store.clearance())));
+  }
   std::map<EventForm, SchemaValidator> validators;
   std::vector<EventSchema> schemas = store.list_schemas(arguments.tenant);
   LogReadOptions options;
@@ -155,7 +174,7 @@ int check(const Context& context, const SchemaArguments& arguments) {
     }
   } else {
     const EventForm form{*arguments.of_type, version_of(arguments)};
-    const SchemaValidator validator = SchemaValidator::compile(read_file("FILE", arguments.file));
+    const SchemaValidator validator = compiled(arguments.file, read_file("FILE", arguments.file));
     tell_ignored(validator);
     tell_compatibility(schemas, form, validator);
     validators.emplace(form, validator);
@@ -167,9 +186,14 @@ int check(const Context& context, const SchemaArguments& arguments) {
   const Position last = last_position(store);
   std::int64_t checked = 0;
   std::int64_t refused = 0;
+  std::int64_t unreadable = 0;
   for (const RecordedEvent& event : store.read_log(options)) {
     const auto validator = validators.find({event.type, event.event_version});
     if (validator == validators.end()) continue;
+    if (!can_be_judged(event)) {
+      ++unreadable;
+      continue;
+    }
     progress.update(++checked, event.position.value(), last.value());
     const std::vector<SchemaViolation> violations = validator->second.check(event.data);
     if (violations.empty()) continue;
@@ -196,7 +220,8 @@ int check(const Context& context, const SchemaArguments& arguments) {
   if (!context.quiet) {
     message(counted(checked, "event") + " checked against " +
             counted(static_cast<long long>(validators.size()), "schema") + ", " + with_thousands(refused) +
-            " not as they should be");
+            " not as they should be" +
+            (unreadable == 0 ? "" : "; " + counted(unreadable, "event") + " not checked, because encrypted"));
   }
   return refused == 0 ? exit_ok : exit_integrity;
 }

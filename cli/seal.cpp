@@ -1,6 +1,10 @@
 // stele seal: hashes by which a change to the past shows.
 #include "stele/seal.h"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "arguments.h"
@@ -23,6 +27,7 @@ void write_whole(const std::string& path, std::string_view line) {
 }
 
 int seal(const Context& context, const SealArguments& arguments) {
+  if (arguments.name && !arguments.checkpoint) throw UsageError("--name: goes into the file of --checkpoint");
   if (arguments.key && !arguments.checkpoint) throw UsageError("--sign: signs the file of --checkpoint");
   const std::string key = arguments.key ? read_file("--sign", *arguments.key) : std::string();
   EventStore store = context.open_store_as_stored();
@@ -32,8 +37,13 @@ int seal(const Context& context, const SealArguments& arguments) {
     if (!checkpoint) throw Error(ErrorCode::not_found, "nothing was ever appended, so there is nothing to check later");
     const std::string line = to_json_line(*checkpoint);
     const std::string signature = arguments.key ? sign(line, key) : std::string();
+    const std::string signature_file = *arguments.checkpoint + ".sig";
+    // The one before it has a signature that is not this one's.
+    if (::unlink(signature_file.c_str()) != 0 && errno != ENOENT) {
+      throw CommandFailure(exit_failed, signature_file + ": " + std::strerror(errno));
+    }
     write_whole(*arguments.checkpoint, line);
-    if (arguments.key) write_whole(*arguments.checkpoint + ".sig", signature);
+    if (arguments.key) write_whole(signature_file, signature);
   }
   if (context.json) {
     nlohmann::ordered_json object{{"seals", result.seals}, {"events", result.events}};

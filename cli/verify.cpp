@@ -87,7 +87,11 @@ Checkpoint read_checkpoint(const VerifyArguments& arguments) {
     const std::string signature = without_line_end(read_file("--public-key", *arguments.checkpoint + ".sig"));
     check_signature(line, signature, read_file("--public-key", *arguments.public_key));
   }
-  return parse_checkpoint(line);
+  try {
+    return parse_checkpoint(line);
+  } catch (const Error& error) {
+    throw Error(error.code(), *arguments.checkpoint + ": " + error.message());
+  }
 }
 
 int verify_hashes(const Context& context, const VerifyArguments& arguments) {
@@ -146,7 +150,7 @@ void add_verify(CLI::App& app, Context& context) {
   auto arguments = std::make_shared<VerifyArguments>();
   command->add_option("--max-violations", arguments->max_violations, "Stop after so many; 100 unless given")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000'000}));
   CLI::Option* chain = command->add_flag("--chain", arguments->chain, "Check the hashes that `seal` has made instead");
   CLI::Option* checkpoint = add_value(*command, "--checkpoint", arguments->checkpoint,
                                       "And that the log is the one of this checkpoint", "FILE");

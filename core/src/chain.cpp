@@ -478,7 +478,10 @@ std::optional<ChainFault> compare_checkpoint(const Checkpoint& checkpoint, const
                       {},
                       checkpoint.position,
                       {},
-                      "seal " + number + ", which a checkpoint was made of, is missing: the log was cut before it"};
+                      "seal " + number +
+                          ", which a checkpoint was made of, is missing: the log was cut before it, or the "
+                          "checkpoint, of \"" +
+                          checkpoint.store + "\" made at " + checkpoint.made_at.to_string() + ", is another store's"};
   }
   if (stored->number == checkpoint.seal_number && stored->to == checkpoint.position &&
       stored->hash == checkpoint.seal_hash) {
@@ -491,7 +494,8 @@ std::optional<ChainFault> compare_checkpoint(const Checkpoint& checkpoint, const
                     {},
                     "seal " + number + " is not the one that a checkpoint was made of: something up to position " +
                         std::to_string(checkpoint.position.value()) +
-                        " was changed, and everything behind it made anew"};
+                        " was changed, and everything behind it made anew; or the checkpoint, of \"" +
+                        checkpoint.store + "\" made at " + checkpoint.made_at.to_string() + ", is another store's"};
 }
 
 // --- Signatures

@@ -148,6 +148,9 @@ std::vector<SubjectKey> Governance::list_subject_keys(const std::string& /*tenan
                                                       const std::optional<Uuid>& /*after*/, std::size_t /*limit*/) {
   unsupported("keys");
 }
+std::vector<std::string> Governance::list_key_tenants() {
+  unsupported("keys");
+}
 bool Governance::rewrap_subject_key(const std::string& /*tenant*/, const Uuid& /*key_id*/, const WrappedKey& /*from*/,
                                     const WrappedKey& /*to*/) {
   unsupported("keys");

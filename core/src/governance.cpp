@@ -129,6 +129,23 @@ void wait_for_all_before(EventStore& store, const StreamKey& stream) {
   }
 }
 
+std::int64_t rewrap_keys_of(driver::Driver& driver, KeyProvider& keys, const std::string& tenant) {
+  constexpr std::size_t page = 1'000;
+  std::int64_t rewrapped = 0;
+  std::optional<Uuid> after;
+  for (;;) {
+    const std::vector<SubjectKey> some = driver.list_subject_keys(tenant, after, page);
+    for (const SubjectKey& key : some) {
+      after = key.key_id;
+      if (!key.wrapped) continue;
+      const std::optional<WrappedKey> anew = rewrap(keys, *key.wrapped, {tenant, key.subject, key.key_id});
+      // Another who does the same, or who forgets the subject, was faster otherwise.
+      if (anew && driver.rewrap_subject_key(tenant, key.key_id, *key.wrapped, *anew)) ++rewrapped;
+    }
+    if (some.size() < page) return rewrapped;
+  }
+}
+
 }  // namespace
 
 ForgetResult EventStore::forget(const std::string& tenant, const std::string& subject) {
@@ -174,23 +191,14 @@ ForgetResult EventStore::forget(const std::string& tenant, const std::string& su
   return result;
 }
 
-std::int64_t EventStore::rewrap_keys(const std::string& tenant) {
-  detail::check_tenant(tenant);
+std::int64_t EventStore::rewrap_keys(const std::optional<std::string>& tenant) {
+  if (tenant) detail::check_tenant(*tenant);
   if (keys() == nullptr) throw Error(ErrorCode::unsupported, "keys: the store was opened without a key provider");
-  constexpr std::size_t page = 1'000;
   std::int64_t rewrapped = 0;
-  std::optional<Uuid> after;
-  for (;;) {
-    const std::vector<SubjectKey> some = driver().list_subject_keys(tenant, after, page);
-    for (const SubjectKey& key : some) {
-      after = key.key_id;
-      if (!key.wrapped) continue;
-      const std::optional<WrappedKey> anew = rewrap(*keys(), *key.wrapped, {tenant, key.subject, key.key_id});
-      // Another who does the same, or who forgets the subject, was faster otherwise.
-      if (anew && driver().rewrap_subject_key(tenant, key.key_id, *key.wrapped, *anew)) ++rewrapped;
-    }
-    if (some.size() < page) return rewrapped;
+  for (const std::string& each : tenant ? std::vector<std::string>{*tenant} : driver().list_key_tenants()) {
+    rewrapped += rewrap_keys_of(driver(), *keys(), each);
   }
+  return rewrapped;
 }
 
 std::vector<SubjectKey> EventStore::list_subject_keys(const std::string& tenant, const std::optional<Uuid>& after,

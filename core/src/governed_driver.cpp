@@ -34,6 +34,13 @@ void check_size(std::string_view field, const Json& data) {
                                         std::to_string(limits::data_bytes));
 }
 
+/// A misspelt place would leave what is personal readable for ever.
+void check_encrypted(std::string_view field, const Json& given, const Json& sealed) {
+  if (sealed.text() != given.text()) return;
+  throw Error(ErrorCode::invalid_argument,
+              "personal.places: none of them is in " + std::string(field) + ", so that nothing would be encrypted");
+}
+
 bool is_personal(const PreparedAppend& append) {
   if (append.command && append.command->command->personal) return true;
   return std::any_of(append.streams.begin(), append.streams.end(), [](const PreparedStream& stream) {
@@ -179,6 +186,7 @@ class GovernedDriver::Sealed {
     const JsonPointers places = places_of(personal);
     NewEvent& sealed = events_.emplace_back(*event.event);
     sealed.data = cipher->encrypt({stream, event.event_id, sealed.type, sealed.event_version}, sealed.data, places);
+    check_encrypted("data", event.event->data, sealed.data);
     check_size("data", sealed.data);
     sealed.attributes[std::string(key_attribute)] = cipher->key_id().to_string();
     sealed.personal.reset();
@@ -195,6 +203,7 @@ class GovernedDriver::Sealed {
     if (!sealed.data) return;
     sealed.data =
         cipher->encrypt(detail::identity_of(sealed.key, command.command_id, sealed.type), *sealed.data, places);
+    check_encrypted("command data", *command.command->data, *sealed.data);
     check_size("command data", *sealed.data);
     sealed.personal.reset();
     forms.command_data = cipher->fingerprint_form(tenant, *command.command->data, places);

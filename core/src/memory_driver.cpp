@@ -185,6 +185,7 @@ class MemoryDriver final : public driver::Driver {
                                             std::size_t limit) override {
     return governance_.list_keys(tenant, after, limit);
   }
+  std::vector<std::string> list_key_tenants() override { return governance_.list_key_tenants(); }
   bool rewrap_subject_key(const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
                           const WrappedKey& to) override {
     return governance_.rewrap(tenant, key_id, from, to);

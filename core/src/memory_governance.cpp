@@ -1,6 +1,7 @@
 #include "memory_governance.h"
 
 #include <algorithm>
+#include <set>
 
 #include "stele/error.h"
 
@@ -111,6 +112,13 @@ std::vector<SubjectKey> MemoryGovernance::list_keys(const std::string& tenant, c
     if (at->second.tenant == tenant) page.push_back(at->second);
   }
   return page;
+}
+
+std::vector<std::string> MemoryGovernance::list_key_tenants() const {
+  const Lock lock(mutex_);
+  std::set<std::string> tenants;
+  for (const auto& [id, key] : keys_) tenants.insert(key.tenant);
+  return {tenants.begin(), tenants.end()};
 }
 
 bool MemoryGovernance::rewrap(const std::string& tenant, const Uuid& key_id, const WrappedKey& from,

@@ -23,6 +23,7 @@ class MemoryGovernance {
   std::vector<SubjectKey> find_keys(const std::string& tenant, std::span<const Uuid> key_ids) const;
   std::vector<SubjectKey> list_keys(const std::string& tenant, const std::optional<Uuid>& after,
                                     std::size_t limit) const;
+  std::vector<std::string> list_key_tenants() const;
   bool rewrap(const std::string& tenant, const Uuid& key_id, const WrappedKey& from, const WrappedKey& to);
   bool destroy(const std::string& tenant, const Uuid& key_id);
   bool forget(const std::string& tenant, const Uuid& key_id);

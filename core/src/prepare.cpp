@@ -92,9 +92,14 @@ std::size_t check_event(const NewEvent& event) {
   for (const auto& [name, value] : event.attributes) {
     check_name("attributes: name", name, limits::attribute_name_bytes);
     if (!event.as_stored && name.starts_with(own_attributes)) {
-      refuse("attributes: name", name + " is the store's own; an event of another store says as_stored");
+      refuse("attributes: name",
+             name + " is the store's own; an event of another store says that it is imported as stored");
     }
     check_name("attributes: value of " + name, value, limits::attribute_value_bytes);
+  }
+  if (event.as_stored && event.attributes.count(std::string(key_attribute)) > 0 &&
+      event.data.text().find("\"$encrypted\"") == std::string::npos) {
+    refuse("attributes", std::string(key_attribute) + " says that data is encrypted, and nothing in it is");
   }
   check_size("data", event.data.text().size(), limits::data_bytes);
   return event.data.text().size() + check_context("metadata", event.metadata) +

@@ -192,6 +192,7 @@ class TenantDriver final : public Driver {
     check(tenant);
     return inner_->list_subject_keys(tenant, after, limit);
   }
+  std::vector<std::string> list_key_tenants() override { return {tenant_}; }
   bool rewrap_subject_key(const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
                           const WrappedKey& to) override {
     check(tenant);

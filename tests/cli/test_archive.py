@@ -21,7 +21,7 @@ class Archive(CliTest):
         self.append("account/1", "--tenant", "acme", "--attribute", "room=7")
 
     def archive(self, *arguments, before=FUTURE, **options):
-        return self.run_stele("--json", "archive", "write", self.file, "--before", before, *arguments, **options).object
+        return self.run_stele("--json", "archive", "write", self.file, "--replace", "--before", before, *arguments, **options).object
 
     def archived_lines(self):
         with gzip.open(self.file, "rt", encoding="utf-8") as file:
@@ -42,6 +42,10 @@ class Archive(CliTest):
         compared = self.run_stele("--json", "archive", "compare", self.file).object
         self.assertEqual(compared, {**summary, "ok": True, "different": 0, "differences": []})
         self.assertFalse(os.path.exists(self.file + ".part"))
+        # Another does not take its place unasked.
+        refused = self.run_stele("archive", "write", self.file, "--before", "2020-01-01T00:00:00Z", expect=FAILED)
+        self.assertIn("--replace", refused.err)
+        self.assertEqual(self.archived_lines(), lines)
         # Nothing is gone.
         self.assertEqual(self.run_stele("export").lines, exported)
 

@@ -95,6 +95,9 @@ class Copy(CliTest):
         self.copy(target="sqlite:" + self.path("empty.db"), expect=SCHEMA)
         self.run_stele("copy", self.url, url=False, expect=USAGE)
         self.copy(source=self.url + "?clearance=partial", expect=1)
+        self.run_stele("--clearance", "none", "copy", self.url, self.target, url=False, expect=1)
+        self.run_stele("--clearance", "nonsense", "copy", self.url, self.target, url=False, expect=USAGE)
+        self.assertEqual(self.export(url=self.target), [])
         # One tenant's part.
         self.append("account/2", "--tenant", "acme")
         self.assertEqual(self.copy(source=self.url + "?tenant=acme")["events"], 1)

@@ -172,6 +172,65 @@ class Keys(Governance):
         self.assertEqual(seen["data"], json.loads(ERIKA))
         self.run_stele("keys", "rewrap", expect=FAILED)
 
+    def test_the_master_key_of_all_tenants_is_changed(self):
+        for tenant in ("default", "acme"):
+            self.with_keys("append", "customer/1", "--type", "registered", "--data", ERIKA, "--subject", "erika", "--tenant", tenant)
+        with open(self.keys) as file:
+            first = file.read()
+        second = self.new_key("second")
+        with open(self.keys, "a") as file:
+            file.write(first)
+        self.assertEqual(self.with_keys("keys", "rewrap").out, "2 keys wrapped under the current master key\n")
+        with open(self.keys, "w") as file:
+            file.write(second)
+        for tenant in ("default", "acme"):
+            (seen,) = self.with_keys("--json", "read", "customer/1", "--tenant", tenant).objects
+            self.assertEqual(seen["data"], json.loads(ERIKA))
+
+    def test_nothing_personal_stays_readable_by_mistake(self):
+        def append(*more, **options):
+            return self.with_keys(
+                "append", "customer/1", "--type", "registered", "--data", ERIKA, "--subject", "erika", *more, **options
+            )
+
+        for places in (["/nmae"], ["/name", "/nmae"]):
+            options = [each for place in places for each in ("--encrypt", place)]
+            self.assertIn("/nmae", append(*options, expect=USAGE).err)
+        self.run_stele("read", "customer/1", expect=NOT_FOUND)
+        append("--request", "web:1", "--command-data", ERIKA)
+        with open(self.database, "rb") as file:
+            self.assertNotIn(b"Erika", file.read())
+        self.assertEqual(self.with_keys("--json", "command", "web", "1").object["data"], json.loads(ERIKA))
+        self.run_stele("forget", "erika")
+        self.assertEqual(self.with_keys("--json", "command", "web", "1").object["data"], {"$unreadable": "key_destroyed"})
+
+    def test_what_cannot_be_read_breaks_no_schema(self):
+        schema = self.write("schema.json", '{"properties": {"name": {"type": "string"}}}')
+        self.run_stele("schema", "add", "registered", schema)
+        self.with_keys("append", "customer/1", "--type", "registered", "--data", ERIKA, "--subject", "erika", "--encrypt", "/name")
+        self.assertIn("1 event checked", self.with_keys("schema", "check").err)
+        self.assertIn("1 event not checked", self.run_stele("schema", "check").err)
+        self.run_stele("forget", "erika")
+        self.assertIn("1 event not checked", self.with_keys("schema", "check").err)
+        self.run_stele("--clearance", "none", "schema", "check", expect=FAILED)
+
+    def test_an_import_names_the_line_that_breaks_a_schema(self):
+        self.run_stele("schema", "add", "registered", self.write("schema.json", '{"required": ["name"]}'))
+        lines = [
+            {"stream_type": "customer", "stream_id": str(n), "event_type": "registered", "source": "web", "request_id": str(n)}
+            for n in range(4)
+        ]
+        for n, line in enumerate(lines):
+            line["data"] = {"n": n} if n == 2 else {"name": "Erika"}
+        file = self.write("lines.ndjson", "".join(json.dumps(line) + "\n" for line in lines))
+        stopped = self.run_stele("import", file, expect=FAILED)
+        self.assertIn("line 3: schema_violation", stopped.err)
+        rejects = self.path("rejects.ndjson")
+        again = self.run_stele("import", file, "--rejects", rejects, expect=FAILED)
+        self.assertIn("3 already there, 1 line rejected", again.out)
+        with open(rejects) as file:
+            self.assertEqual([json.loads(line) for line in file], [lines[2]])
+
     def test_an_export_as_it_is_stored_goes_into_another_store(self):
         self.with_keys("append", "customer/1", "--type", "registered", "--data", ERIKA, "--subject", "erika")
         file = self.path("export.ndjson")
@@ -244,12 +303,19 @@ class Seal(Governance):
         self.run_stele("append", "account/1", "--type", "booked", "--data", "{}", url=other)
         self.run_stele("seal", url=other)
         self.run_stele("verify", "--chain", url=other)
-        self.run_stele(*check, expect=INTEGRITY, url=other)
+        mistaken = self.run_stele(*check, expect=INTEGRITY, url=other)
+        self.assertIn('"books"', mistaken.out)
         # A checkpoint that somebody has written himself.
         with open(checkpoint) as file:
             text = file.read()
         self.write("checkpoint.json", text.replace("books", "boots"))
         self.run_stele(*check, expect=INTEGRITY)
+        # The next one is not signed: what was signed before it goes.
+        self.run_stele("seal", "--checkpoint", checkpoint)
+        self.assertFalse(os.path.exists(checkpoint + ".sig"))
+        self.run_stele("verify", "--chain", "--checkpoint", checkpoint)
+        self.run_stele(*check, expect=USAGE)
+        self.assertIn("checkpoint.json: ", self.run_stele("verify", "--chain", "--checkpoint", self.write("checkpoint.json", "x"), expect=FAILED).err)
 
 
 if __name__ == "__main__":

@@ -254,6 +254,10 @@ std::vector<SubjectKey> MssqlDriver::list_subject_keys(const std::string& tenant
   return reading([&](Session& session) { return mssql::list_subject_keys(session, tenant, after, limit); });
 }
 
+std::vector<std::string> MssqlDriver::list_key_tenants() {
+  return reading([](Session& session) { return mssql::list_key_tenants(session); });
+}
+
 bool MssqlDriver::rewrap_subject_key(const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
                                      const WrappedKey& to) {
   return once([&](Session& session) { return mssql::rewrap_subject_key(session, tenant, key_id, from, to); });

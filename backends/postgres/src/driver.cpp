@@ -300,6 +300,10 @@ std::vector<SubjectKey> PostgresDriver::list_subject_keys(const std::string& ten
   return reading([&](Session& session) { return postgres::list_subject_keys(session, tenant, after, limit); });
 }
 
+std::vector<std::string> PostgresDriver::list_key_tenants() {
+  return reading([](Session& session) { return postgres::list_key_tenants(session); });
+}
+
 bool PostgresDriver::rewrap_subject_key(const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
                                         const WrappedKey& to) {
   return once([&](Session& session) { return postgres::rewrap_subject_key(session, tenant, key_id, from, to); });

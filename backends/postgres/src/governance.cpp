@@ -214,6 +214,13 @@ std::vector<SubjectKey> list_subject_keys(Session& session, const std::string& t
   return find_keys(session, condition + " ORDER BY key_id LIMIT $2", parameters);
 }
 
+std::vector<std::string> list_key_tenants(Session& session) {
+  const Result rows = session.execute("SELECT DISTINCT tenant_id FROM subject_keys", Parameters());
+  std::vector<std::string> tenants;
+  for (int row = 0; row < rows.rows(); ++row) tenants.emplace_back(rows.text(row, 0));
+  return tenants;
+}
+
 bool rewrap_subject_key(Session& session, const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
                         const WrappedKey& to) {
   return changes(session,

@@ -18,6 +18,7 @@ std::optional<SubjectKey> find_subject_key(Session& session, const std::string& 
 std::vector<SubjectKey> find_subject_keys(Session& session, const std::string& tenant, std::span<const Uuid> key_ids);
 std::vector<SubjectKey> list_subject_keys(Session& session, const std::string& tenant, const std::optional<Uuid>& after,
                                           std::size_t limit);
+std::vector<std::string> list_key_tenants(Session& session);
 bool rewrap_subject_key(Session& session, const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
                         const WrappedKey& to);
 bool destroy_subject_key(Session& session, const std::string& tenant, const Uuid& key_id);

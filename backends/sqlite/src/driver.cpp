@@ -301,6 +301,10 @@ std::vector<SubjectKey> SqliteDriver::list_subject_keys(const std::string& tenan
       [&](Session& session) { return sqlite::list_subject_keys(session, tenant, after, limit); });
 }
 
+std::vector<std::string> SqliteDriver::list_key_tenants() {
+  return in_read_transaction([](Session& session) { return sqlite::list_key_tenants(session); });
+}
+
 bool SqliteDriver::rewrap_subject_key(const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
                                       const WrappedKey& to) {
   return in_write_transaction(

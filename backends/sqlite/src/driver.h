@@ -67,6 +67,7 @@ class SqliteDriver final : public driver::Driver, public driver::MigrationStore 
   std::vector<SubjectKey> find_subject_keys(const std::string& tenant, std::span<const Uuid> key_ids) override;
   std::vector<SubjectKey> list_subject_keys(const std::string& tenant, const std::optional<Uuid>& after,
                                             std::size_t limit) override;
+  std::vector<std::string> list_key_tenants() override;
   bool rewrap_subject_key(const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
                           const WrappedKey& to) override;
   bool destroy_subject_key(const std::string& tenant, const Uuid& key_id) override;

@@ -290,6 +290,13 @@ std::vector<SubjectKey> list_subject_keys(Session& session, const std::string& t
   return keys;
 }
 
+std::vector<std::string> list_key_tenants(Session& session) {
+  const Use query = session.use("SELECT DISTINCT tenant_id FROM subject_keys");
+  std::vector<std::string> tenants;
+  while (query->step()) tenants.emplace_back(query->text(0));
+  return tenants;
+}
+
 bool rewrap_subject_key(Session& session, const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
                         const WrappedKey& to) {
   const SecureDelete secure(session);

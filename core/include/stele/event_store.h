@@ -162,9 +162,10 @@ class STELE_API EventStore final {
   /// subject_forgotten_type. What is appended for the subject later is under a new key. Safe to repeat, also after a
   /// failure in between. Needs no key provider.
   ForgetResult forget(const std::string& tenant, const std::string& subject);
-  /// Wraps the keys of a tenant's subjects under the current master key; returns how many were under another. Safe to
-  /// repeat. Throws unsupported without keys.
-  std::int64_t rewrap_keys(const std::string& tenant = std::string(default_tenant));
+  /// Wraps the subjects' keys under the current master key; returns how many were under another. Of one tenant, or of
+  /// all of them: when it returns no key needs an older master key any more. Safe to repeat. Throws unsupported without
+  /// keys.
+  std::int64_t rewrap_keys(const std::optional<std::string>& tenant = std::nullopt);
   /// By key id, behind `after`, at most `limit` (1 … 10,000). No key can be seen in them.
   std::vector<SubjectKey> list_subject_keys(const std::string& tenant = std::string(default_tenant),
                                             const std::optional<Uuid>& after = {}, std::size_t limit = 1'000);

@@ -1289,6 +1289,18 @@ class HashesCutShort final : public ForwardingDriver {
   }
 };
 
+/// Names only the tenant of the first key.
+class KeysOfOneTenant final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  std::vector<std::string> list_key_tenants() override {
+    std::vector<std::string> tenants = inner().list_key_tenants();
+    if (tenants.size() > 1) tenants.resize(1);
+    return tenants;
+  }
+};
+
 class HashesFromInclusive final : public ForwardingDriver {
  public:
   using ForwardingDriver::ForwardingDriver;
@@ -1693,6 +1705,10 @@ std::vector<BrokenDriver> broken_drivers() {
        "a hash is found by the version, whatever the stream",
        {"governance/API_a_hash_is_found_by_its_event"},
        wrap_in<HashOfAnotherEvent>},
+      {"keys_of_one_tenant",
+       "of the tenants that have keys only one is named",
+       {"encryption/API_wrong_missing_and_rotated_master_keys"},
+       wrap_in<KeysOfOneTenant>},
       {"hashes_without_gaps",
        "hashes that are not there are left out, and the others take their places",
        {"governance/API_a_hash_is_found_by_its_event"},

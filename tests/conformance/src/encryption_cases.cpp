@@ -95,6 +95,22 @@ void without_keys_nothing_is_written_in_the_clear(Harness& harness) {
       made.attributes["stele.key"] = "x";
       with.append(thing("a"), ExpectedVersion::any(), {made});
     });
+    // A misspelt place would leave everything readable.
+    expect_error(ErrorCode::invalid_argument, "places", [&] {
+      with.append(thing("a"), ExpectedVersion::any(), {personal("erika", erika, {"/nmae", "/adress/*"})});
+    });
+    expect_error(ErrorCode::invalid_argument, "places", [&] {
+      Command made = command("r");
+      made.data = json(erika);
+      made.personal = PersonalData{"erika", {"/nmae"}};
+      with.append(request(made, thing("a"), ExpectedVersion::any(), {event()}));
+    });
+    expect_error(ErrorCode::invalid_argument, "stele.key", [&] {
+      NewEvent made = event("registered", erika);
+      made.attributes["stele.key"] = uuid(1).to_string();
+      made.as_stored = true;
+      with.append(thing("a"), ExpectedVersion::any(), {made});
+    });
     expect_error(ErrorCode::invalid_argument, "event_id", [&] {
       NewEvent made = personal("erika", erika);
       made.idempotency_key = "once";
@@ -208,11 +224,14 @@ void what_was_moved_or_changed_does_not_open(Harness& harness) {
 }
 
 void wrong_missing_and_rotated_master_keys(Harness& harness) {
+  StreamKey of_acme = thing("a");
+  of_acme.tenant = "acme";
   const std::string first = new_master_key_line("first");
   const std::string second = new_master_key_line("second");
   {
     EventStore store = open_with(harness, provider_of(first));
     store.append(thing("a"), ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
+    store.append(of_acme, ExpectedVersion::any(), {personal("erika", erika)}).or_throw();
   }
   {
     EventStore wrong = open_with(harness, provider_of(new_master_key_line("first")));
@@ -226,13 +245,17 @@ void wrong_missing_and_rotated_master_keys(Harness& harness) {
   const std::string events_before = contents(*std::make_unique<EventStore>(open_store(harness)));
   {
     EventStore rotating = open_with(harness, provider_of(second + ";" + first));
-    EXPECT_EQ(rotating.rewrap_keys(), 1);
+    EXPECT_EQ(rotating.rewrap_keys("nobody"), 0);
+    EXPECT_EQ(rotating.rewrap_keys("acme"), 1);
+    EXPECT_EQ(rotating.rewrap_keys(), 1) << "those of all tenants";
     EXPECT_EQ(rotating.rewrap_keys(), 0);
     EXPECT_EQ(rotating.list_subject_keys().at(0).wrapped.value().master_key_id, "second");
   }
   EXPECT_EQ(contents(*std::make_unique<EventStore>(open_store(harness))), events_before) << "events are not touched";
   EventStore rotated = open_with(harness, provider_of(second));
-  EXPECT_EQ(text_of(only_data(rotated, thing("a"))), text_of(json(erika)));
+  for (const StreamKey& stream : {thing("a"), of_acme}) {
+    EXPECT_EQ(text_of(only_data(rotated, stream)), text_of(json(erika)));
+  }
   EventStore old = open_with(harness, provider_of(first));
   expect_error(ErrorCode::key_unavailable, "", [&] { stream_events(old, thing("a")); });
 }
@@ -447,6 +470,8 @@ void each_tenant_has_its_own_keys(Harness& harness) {
   ASSERT_EQ(listed.size(), 1u);
   EXPECT_NE(listed.at(0).key_id, rival.list_subject_keys("rival").at(0).key_id);
   expect_error(ErrorCode::permission_denied, "rival", [&] { rival.list_subject_keys("acme"); });
+  expect_error(ErrorCode::permission_denied, "rival", [&] { rival.rewrap_keys("acme"); });
+  EXPECT_EQ(rival.driver().list_key_tenants(), std::vector<std::string>{"rival"});
   expect_error(ErrorCode::permission_denied, "rival", [&] { rival.forget("acme", "erika"); });
   EXPECT_EQ(rival.driver().find_subject_keys("rival", std::vector<Uuid>{listed.at(0).key_id}).size(), 0u);
   EXPECT_TRUE(rival.forget("rival", "erika").found);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
+#include <set>
 
 #include "support.h"
 
@@ -72,6 +73,7 @@ void a_store_without_governance_says_nothing(Harness& harness) {
   EXPECT_FALSE(driver->find_subject_key(home, "a"));
   EXPECT_TRUE(driver->find_subject_keys(home, {}).empty());
   EXPECT_TRUE(driver->list_subject_keys(home, std::nullopt, 10).empty());
+  EXPECT_TRUE(driver->list_key_tenants().empty());
   EXPECT_FALSE(driver->last_seal());
   EXPECT_TRUE(driver->list_seals(0, 10).empty());
   EXPECT_TRUE(driver->read_hashes({}, end_of_log, 10).empty());
@@ -414,7 +416,10 @@ void subjects_compare_byte_for_byte(Harness& harness) {
     EXPECT_EQ(found->key_id, uuid(++number)) << subject;
     EXPECT_EQ(found->subject, subject);
   }
+  const std::vector<std::string> tenants = driver->list_key_tenants();
+  EXPECT_EQ(tenants.size(), std::set<std::string>(tenants.begin(), tenants.end()).size());
   for (const std::string& tenant : similar_keys) {
+    EXPECT_EQ(std::count(tenants.begin(), tenants.end(), tenant), 1) << tenant;
     const std::optional<SubjectKey> found = driver->find_subject_key(tenant, "a");
     ASSERT_TRUE(found) << tenant;
     EXPECT_EQ(found->key_id, uuid(++number)) << tenant;
@@ -427,6 +432,7 @@ void keys_are_one_tenants(Harness& harness) {
   ASSERT_TRUE(driver->add_subject_key(subject_key("a", 1)));
   EXPECT_FALSE(find_key(*driver, 1, "other"));
   EXPECT_TRUE(driver->list_subject_keys("other", std::nullopt, 10).empty());
+  EXPECT_EQ(driver->list_key_tenants(), std::vector<std::string>{home});
   const WrappedKey wrapped = *subject_key("a", 1).wrapped;
   EXPECT_FALSE(driver->rewrap_subject_key("other", uuid(1), wrapped, {"m", "w"}));
   EXPECT_FALSE(driver->destroy_subject_key("other", uuid(1)));

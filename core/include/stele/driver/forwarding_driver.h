@@ -102,6 +102,7 @@ class ForwardingDriver : public Driver {
                                             std::size_t limit) override {
     return inner_->list_subject_keys(tenant, after, limit);
   }
+  std::vector<std::string> list_key_tenants() override { return inner_->list_key_tenants(); }
   bool rewrap_subject_key(const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
                           const WrappedKey& to) override {
     return inner_->rewrap_subject_key(tenant, key_id, from, to);

@@ -67,6 +67,8 @@ class STELE_API Governance {
   /// By key_id (as text), behind `after`, at most `limit`; the destroyed ones as well.
   virtual std::vector<SubjectKey> list_subject_keys(const std::string& tenant, const std::optional<Uuid>& after,
                                                     std::size_t limit);
+  /// The tenants that have keys, each once, in any order.
+  virtual std::vector<std::string> list_key_tenants();
   /// Replaces the wrapped key if it still is `from`; false otherwise.
   virtual bool rewrap_subject_key(const std::string& tenant, const Uuid& key_id, const WrappedKey& from,
                                   const WrappedKey& to);
