@@ -246,9 +246,11 @@ void wrong_missing_and_rotated_master_keys(Harness& harness) {
   {
     EventStore rotating = open_with(harness, provider_of(second + ";" + first));
     EXPECT_EQ(rotating.rewrap_keys("nobody"), 0);
-    EXPECT_EQ(rotating.rewrap_keys("acme"), 1);
-    EXPECT_EQ(rotating.rewrap_keys(), 1) << "those of all tenants";
+    EXPECT_EQ(rotating.rewrap_keys(), 2) << "those of all tenants";
     EXPECT_EQ(rotating.rewrap_keys(), 0);
+    EventStore back = open_with(harness, provider_of(first + ";" + second));
+    EXPECT_EQ(back.rewrap_keys("acme"), 1);
+    EXPECT_EQ(rotating.rewrap_keys(), 1);
     EXPECT_EQ(rotating.list_subject_keys().at(0).wrapped.value().master_key_id, "second");
   }
   EXPECT_EQ(contents(*std::make_unique<EventStore>(open_store(harness))), events_before) << "events are not touched";
