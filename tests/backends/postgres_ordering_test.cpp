@@ -391,6 +391,42 @@ TEST_F(PostgresSettled, ReadsTheSequenceOnceAndNotBySelect) {
   EXPECT_EQ(watch_->value("SELECT provolatile FROM pg_proc WHERE oid = 'settled_position'::regproc"), "v");
 }
 
+// --- The locks of streams, in one order for everybody ----------------------------------------------------------------
+
+// One that has the higher lock while it waits for the lower one would wait in a circle with one that keeps to the
+// order.
+TEST_F(PostgresOrdering, NobodyHoldsAHigherLockWhileItWaitsForALowerOne) {
+  const auto lock_of = [](const std::string& id) {
+    return "append_lock('streams', concat_ws(chr(31), 'default', 'thing', '" + id + "'))";
+  };
+  std::string lower = "p";
+  std::string higher = "q";
+  if (watch_->value("SELECT " + lock_of(lower) + " < " + lock_of(higher)) != "t") std::swap(lower, higher);
+  append(lower);
+  append(higher);
+  for (const bool writes_lower : {true, false}) {
+    SCOPED_TRACE(writes_lower ? "writes the lower one" : "writes the higher one");
+    PostgresConnection holder = begin();
+    holder.run("SELECT pg_advisory_xact_lock(" + lock_of(lower) + ")");
+    AppendRequest request;
+    request.streams.push_back({StreamKey("thing", writes_lower ? lower : higher), ExpectedVersion::any(), {event()}});
+    request.conditions.push_back({StreamKey("thing", writes_lower ? higher : lower), ExpectedVersion::stream_exists()});
+    auto appending = std::async(std::launch::async, [&] { return store_->append(request); });
+    const std::string waiting = " FROM pg_locks AS w WHERE w.locktype = 'advisory' AND NOT w.granted";
+    bool waits = false;
+    const auto until = steady_clock::now() + seconds(20);
+    while (!waits && steady_clock::now() < until) waits = watch_->value("SELECT count(*)" + waiting) == "1";
+    EXPECT_TRUE(waits);
+    // objsubid 1: locks of one number, which are those of streams and commands.
+    EXPECT_EQ(watch_->value("SELECT count(*) FROM pg_locks AS h WHERE h.locktype = 'advisory' AND h.granted "
+                            "AND h.objsubid = 1 AND h.pid = (SELECT w.pid" +
+                            waiting + ")"),
+              "0");
+    holder.run("ROLLBACK");
+    EXPECT_TRUE(appending.get().ok());
+  }
+}
+
 // The one that has the older transaction appends second. Ordered by transactions, version 2 would come first.
 TEST_F(PostgresOrdering, OlderTransactionAppendsSecond) {
   Follower reader = follower();

@@ -439,6 +439,15 @@ TEST_P(PostgresPlans, Governance) {
   expect_none(seals, "Sort");
 }
 
+// Asked by who reads all keys next.
+TEST_P(PostgresPlans, TenantsOfKeysReadTheKeysAlone) {
+  EXPECT_FALSE(list_key_tenants(*session_).empty());
+  std::string all;
+  for (const std::string& plan : plans_) all += plan;
+  EXPECT_NE(all.find("subject_keys"), std::string::npos) << all;
+  EXPECT_EQ(all.find("on events"), std::string::npos) << all;
+}
+
 // stats() counts everything and so reads everything. It shows that the tests above can fail.
 TEST_P(PostgresPlans, StatsScans) {
   stats(*session_);

@@ -163,8 +163,8 @@ class STELE_API EventStore final {
   /// failure in between. Needs no key provider.
   ForgetResult forget(const std::string& tenant, const std::string& subject);
   /// Wraps the subjects' keys under the current master key; returns how many were under another. Of one tenant, or of
-  /// all of them: when it returns no key needs an older master key any more. Safe to repeat. Throws unsupported without
-  /// keys.
+  /// all of them: no key needs an older master key any more, if no writer still has that as its current one. Safe to
+  /// repeat. Throws unsupported without keys.
   std::int64_t rewrap_keys(const std::optional<std::string>& tenant = std::nullopt);
   /// By key id, behind `after`, at most `limit` (1 … 10,000). No key can be seen in them.
   std::vector<SubjectKey> list_subject_keys(const std::string& tenant = std::string(default_tenant),
