@@ -247,6 +247,20 @@ bool worth_asking_again(const Error& error) {
   return error.outcome() == Outcome::unknown || error.retryable() || error.code() == ErrorCode::cannot_connect;
 }
 
+/// What broke the commit may break this question, too, so it is asked as often. False when it stays open: the append is
+/// there, with the outcome that was found; only who wrote it is not known.
+bool written_by_this_call(const OwnId& id, driver::Driver& driver, std::chrono::steady_clock::time_point give_up) {
+  for (int attempt = 1;; ++attempt) {
+    try {
+      return id.written(driver);
+    } catch (const Error& error) {
+      const bool last = attempt == resolution_tries || std::chrono::steady_clock::now() >= give_up;
+      if (last || !worth_asking_again(error)) return false;
+    }
+    std::this_thread::sleep_for(pause_before_retry(attempt));
+  }
+}
+
 }  // namespace
 
 // The answer to a commit was lost. Appending again with the same ids finds what was committed, or commits it now.
@@ -278,10 +292,7 @@ void EventStore::State::resolve(std::span<driver::PreparedAppend> appends, const
   }
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (answers[i].error || !answers[i].result.replayed()) continue;
-    try {
-      if (own_ids[i].written(*driver)) answers[i].result.status = AppendStatus::appended;
-    } catch (const Error&) {  // It is there, with this outcome; only who wrote it is not known.
-    }
+    if (written_by_this_call(own_ids[i], *driver, give_up)) answers[i].result.status = AppendStatus::appended;
   }
 }
 

@@ -40,7 +40,7 @@ struct Fates {
   std::deque<Fate> next;  // Then every call goes well.
   int calls = 0;
   bool ids_given = true;               // Whether all ids of the last call counted as given.
-  std::optional<Error> look_up_error;  // Of find_event and find_command.
+  std::deque<Error> look_up_errors;  // Of the next calls of find_event and find_command.
 };
 
 class UnreliableDriver final : public testing::ForwardingDriver {
@@ -71,16 +71,23 @@ class UnreliableDriver final : public testing::ForwardingDriver {
   }
 
   std::optional<RecordedEvent> find_event(const Uuid& event_id) override {
-    if (fates_.look_up_error) throw *fates_.look_up_error;
+    fail_look_up();
     return ForwardingDriver::find_event(event_id);
   }
   std::optional<CommandRecord> find_command(const CommandKey& key) override {
-    if (fates_.look_up_error) throw *fates_.look_up_error;
+    fail_look_up();
     return ForwardingDriver::find_command(key);
   }
   using ForwardingDriver::find_command;
 
  private:
+  void fail_look_up() {
+    if (fates_.look_up_errors.empty()) return;
+    const Error error = fates_.look_up_errors.front();
+    fates_.look_up_errors.pop_front();
+    throw Error(error);
+  }
+
   Fates& fates_;
 };
 
@@ -320,17 +327,22 @@ TEST_F(UnknownOutcome, OfManyIsResolvedForEach) {
   EXPECT_EQ(store.stats().events, 10);
 }
 
+TEST_F(UnknownOutcome, WhatBreaksTheQuestionWhoWroteItHasItAskedAgain) {
+  for (const bool command : {false, true}) {
+    applied_but_lost();
+    fates.look_up_errors.assign(2, error_with(ErrorCode::cannot_connect, true));
+    EXPECT_EQ(store.append(request(command ? "8" : "7", command ? "r" : "")).status, AppendStatus::appended);
+    EXPECT_TRUE(fates.look_up_errors.empty());
+  }
+  EXPECT_EQ(store.stats().events, 4);
+}
+
 TEST_F(UnknownOutcome, WhatWasAppliedIsNeverCalledNotApplied) {
   // The second try found the events; only the question who wrote them could not be answered.
   for (const bool command : {false, true}) {
     applied_but_lost();
-    fates.look_up_error = error_with(ErrorCode::busy, true);
-    try {
-      EXPECT_TRUE(store.append(request(command ? "8" : "7", command ? "r" : "")).ok());
-    } catch (const Error& error) {
-      EXPECT_NE(error.outcome(), Outcome::not_applied) << error.what();
-    }
-    fates.look_up_error.reset();
+    fates.look_up_errors.assign(1, error_with(ErrorCode::corrupt, false));
+    EXPECT_EQ(store.append(request(command ? "8" : "7", command ? "r" : "")).status, AppendStatus::replayed);
   }
   EXPECT_EQ(store.stats().events, 4);
 }
