@@ -31,7 +31,8 @@ ExitCode exit_code(ErrorCode code) noexcept {
     case ErrorCode::handler_failed:
     case ErrorCode::key_destroyed:
     case ErrorCode::key_unavailable:
-    case ErrorCode::wrong_key: return exit_failed;
+    case ErrorCode::wrong_key:
+    case ErrorCode::must_be_kept: return exit_failed;
   }
   return exit_failed;
 }

@@ -15,6 +15,7 @@ constexpr std::size_t keys_per_page = 1'000;
 struct KeysArguments {
   std::string tenant, id, subject;
   std::optional<std::string> only_tenant;
+  ForgetOptions forget;
 };
 
 int list(const Context& context, const KeysArguments& arguments) {
@@ -62,7 +63,7 @@ int make_master_key(const KeysArguments& arguments) {
 
 int forget(const Context& context, const KeysArguments& arguments) {
   EventStore store = context.open_store();
-  const ForgetResult result = store.forget(arguments.tenant, arguments.subject);
+  const ForgetResult result = store.forget(arguments.tenant, arguments.subject, arguments.forget);
   if (!result.found) throw Error(ErrorCode::not_found, "nothing is encrypted for this subject");
   if (context.json) {
     out().write_line(nlohmann::ordered_json{{"key_id", result.key_id.to_string()},
@@ -102,6 +103,8 @@ void add_keys(CLI::App& app, Context& context) {
       app.add_subcommand("forget", "Destroy a subject's key: nobody can read what was encrypted under it, for good");
   forgotten->add_option("SUBJECT", arguments->subject, "Whose data it is")->required();
   add_tenant(*forgotten, context, arguments->tenant);
+  forgotten->add_flag("--in-spite-of-retention", arguments->forget.in_spite_of_retention,
+                      "Also if some of the events have to be kept for longer");
   forgotten->callback(
       [&context, arguments] { context.action = [&context, arguments] { return forget(context, *arguments); }; });
 }

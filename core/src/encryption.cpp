@@ -151,10 +151,11 @@ struct Envelope {
 
 struct Failure {
   ErrorCode code;
-  const char* why;
+  std::string why;
+  bool retryable = false;
 };
 
-constexpr Failure damaged{ErrorCode::tampered, "the envelope is damaged"};
+const Failure damaged{ErrorCode::tampered, "the envelope is damaged"};
 
 }  // namespace
 
@@ -171,6 +172,7 @@ class Decryption {
     switch (answer.kind) {
       case KeyAnswer::Kind::destroyed: return Failure{ErrorCode::key_destroyed, "its key was destroyed"};
       case KeyAnswer::Kind::unavailable:
+        if (answer.why) return Failure{answer.why->code(), answer.why->message(), answer.why->retryable()};
         return Failure{ErrorCode::key_unavailable, "its key is not available to this reader"};
       case KeyAnswer::Kind::found: break;
     }
@@ -238,8 +240,12 @@ DecryptedData decrypt(const EventIdentity& event, const Json& data, const KeySou
         const std::optional<Failure> failure = decryption.open(place, out);
         if (!failure) return;
         if (unreadable == Unreadable::fail) {
-          throw Error(failure->code, "event " + event.event_id.to_string() + ": the encrypted part at \"" +
-                                         place.pointer + "\" cannot be read: " + failure->why);
+          Error::Details details;
+          details.retryable = failure->retryable;
+          throw Error(failure->code,
+                      "event " + event.event_id.to_string() + ": the encrypted part at \"" + place.pointer +
+                          "\" cannot be read: " + failure->why,
+                      std::move(details));
         }
         out += R"({"$unreadable":")";
         out += to_string(failure->code);
@@ -249,15 +255,32 @@ DecryptedData decrypt(const EventIdentity& event, const Json& data, const KeySou
   return decrypted;
 }
 
-std::vector<Uuid> key_ids_of(const Json& data) {
-  std::vector<Uuid> ids;
+namespace {
+
+/// Calls `take` with the place and the envelope of each that is whole.
+template <class Take>
+void for_each_envelope(const Json& data, Take take) {
   const detail::JsonTree tree(data.text(), rules_for_stored());
   for (const detail::JsonPlace& place : detail::find_objects_with(tree, envelope_name)) {
     Envelope envelope;
-    if (Decryption::read(*place.value, envelope)) continue;
-    if (std::find(ids.begin(), ids.end(), envelope.key_id) == ids.end()) ids.push_back(envelope.key_id);
+    if (!Decryption::read(*place.value, envelope)) take(place, envelope);
   }
+}
+
+}  // namespace
+
+std::vector<Uuid> key_ids_of(const Json& data) {
+  std::vector<Uuid> ids;
+  for_each_envelope(data, [&](const detail::JsonPlace&, const Envelope& envelope) {
+    if (std::find(ids.begin(), ids.end(), envelope.key_id) == ids.end()) ids.push_back(envelope.key_id);
+  });
   return ids;
+}
+
+std::vector<std::string> encrypted_places(const Json& data) {
+  std::vector<std::string> places;
+  for_each_envelope(data, [&](const detail::JsonPlace& place, const Envelope&) { places.push_back(place.pointer); });
+  return places;
 }
 
 }  // namespace stele

@@ -34,6 +34,7 @@ std::string_view to_string(ErrorCode code) noexcept {
     case ErrorCode::wrong_key: return "wrong_key";
     case ErrorCode::tampered: return "tampered";
     case ErrorCode::schema_violation: return "schema_violation";
+    case ErrorCode::must_be_kept: return "must_be_kept";
   }
   return "unknown";
 }

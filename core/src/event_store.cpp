@@ -368,16 +368,16 @@ EventReader EventStore::read_stream(StreamKey stream, StreamReadOptions options)
   detail::check_read(options);
   State* state = state_.get();
   state->open_driver();
-  return EventReader(std::make_unique<StreamPages>([state]() -> driver::Driver& { return state->open_driver(); },
-                                                   std::move(stream), options,
-                                                   detail::Today(options.as_stored ? nullptr : state->upcasters, {})));
+  return EventReader(std::make_unique<StreamPages>(
+      [state]() -> driver::Driver& { return state->open_driver(); }, std::move(stream), options,
+      detail::Today(options.as_stored || !options.upcast ? nullptr : state->upcasters, {})));
 }
 
 EventReader EventStore::read_log(LogReadOptions options) {
   detail::check_read(options);
   State* state = state_.get();
   state->open_driver();
-  detail::Today today(options.as_stored ? nullptr : state->upcasters, options.filter.event_types);
+  detail::Today today(options.as_stored || !options.upcast ? nullptr : state->upcasters, options.filter.event_types);
   return EventReader(std::make_unique<LogPages>([state]() -> driver::Driver& { return state->open_driver(); },
                                                 std::move(options), std::move(today)));
 }
@@ -431,6 +431,21 @@ Clearance EventStore::clearance() const noexcept {
 
 const std::shared_ptr<KeyProvider>& EventStore::keys() const noexcept {
   return state_->keys;
+}
+
+Position EventStore::last_forgotten(const std::string& tenant) {
+  detail::check_tenant(tenant);
+  if (keys() == nullptr) return {};
+  LogReadOptions notices;
+  notices.direction = Direction::backwards;
+  notices.limit = 1;
+  notices.filter.tenant = tenant;
+  notices.filter.event_types = {std::string(subject_forgotten_type)};
+  notices.as_stored = true;
+  EventReader reader = read_log(notices);
+  const RecordedEvent* last = reader.next();
+  state_->driver->ask_for_keys_anew();
+  return last == nullptr ? Position() : last->position;
 }
 
 VerifyReport EventStore::verify(const VerifyOptions& options) {

@@ -29,8 +29,10 @@ std::shared_ptr<const KnownEventTypes> compile(const driver::EventTypes& stored)
 std::shared_ptr<const KnownEventTypes> EventTypeCatalog::get(driver::Driver& driver, std::string_view tenant) {
   const Clock::time_point now = Clock::now();
   std::shared_ptr<const KnownEventTypes> known;
+  std::int64_t forgotten = 0;
   {
     const std::lock_guard lock(mutex_);
+    forgotten = forgotten_;
     const auto found = tenants_.find(tenant);
     if (found != tenants_.end()) {
       if (now - found->second.asked < fresh_for) return found->second.types;
@@ -50,6 +52,7 @@ std::shared_ptr<const KnownEventTypes> EventTypeCatalog::get(driver::Driver& dri
     throw;
   }
   const std::lock_guard lock(mutex_);
+  if (forgotten != forgotten_) return known;  // What was read may be older than what somebody here has changed since.
   if (tenants_.size() >= most_tenants) tenants_.clear();
   tenants_[name] = {known, now};
   return known;
@@ -57,6 +60,7 @@ std::shared_ptr<const KnownEventTypes> EventTypeCatalog::get(driver::Driver& dri
 
 void EventTypeCatalog::forget(std::string_view tenant) {
   const std::lock_guard lock(mutex_);
+  ++forgotten_;
   const auto found = tenants_.find(tenant);
   if (found != tenants_.end()) tenants_.erase(found);
 }

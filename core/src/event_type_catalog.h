@@ -54,6 +54,7 @@ class EventTypeCatalog {
 
   std::mutex mutex_;
   std::map<std::string, Entry, std::less<>> tenants_;
+  std::int64_t forgotten_ = 0;  // How often.
 };
 
 }  // namespace stele::detail

@@ -12,10 +12,21 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t page_bytes = std::size_t{1} << 20;
+constexpr Position no_end(std::numeric_limits<std::int64_t>::max());
 
 // Between tries to reach the database. A server that restarts is away for some seconds.
 constexpr milliseconds first_pause{50};
 constexpr milliseconds longest_pause{2'000};
+
+/// Whether an event's encrypted part does not open, and will not by itself.
+bool is_unreadable(const Error& error) {
+  switch (error.code()) {
+    case ErrorCode::key_unavailable:
+    case ErrorCode::wrong_key:
+    case ErrorCode::tampered: return !error.retryable();
+    default: return false;
+  }
+}
 
 /// Short enough to be added to any clock.
 milliseconds bounded(milliseconds time) {
@@ -65,12 +76,16 @@ LogPages::LogPages(EventStore& store, const LogFilter& filter, std::size_t page_
       wanted_(std::move(wanted)) {}
 
 LogPage LogPages::read(Position after) {
-  constexpr Position no_end(std::numeric_limits<std::int64_t>::max());
   LogPage page;
   page.scanned_to = after;
   page_.clear();
   if (after.value() >= no_end.value() - 1) return page;
-  store_.driver().read_log({Direction::forwards, after, no_end, std::nullopt, &filter_, limits_}, page_);
+  try {
+    store_.driver().read_log({Direction::forwards, after, no_end, std::nullopt, &filter_, limits_}, page_);
+  } catch (const Error& error) {
+    if (!is_unreadable(error)) throw;
+    return with_unreadable(after, error);
+  }
   page.scanned_to = std::max(after, page_.scanned_to);
   page.end = page_.end;
   if (page_.size() == 0) return page;
@@ -103,6 +118,23 @@ LogPage LogPages::read(Position after) {
     done = position;
   }
   page.events = events_;
+  return page;
+}
+
+// What cannot be decrypted is one event's trouble, and comes first in its page.
+LogPage LogPages::with_unreadable(Position after, const Error& error) {
+  LogPage page;
+  page.scanned_to = after;
+  page.end = false;
+  page_.clear();
+  store_.driver().read_log({Direction::forwards, after, no_end, std::nullopt, &filter_, {1, page_bytes}, true}, page_);
+  if (page_.size() == 0) throw Error(error);
+  const RecordedEvent& event = page_[0];
+  if (wanted_ && !wanted_(event)) {
+    page.scanned_to = event.position;
+  } else {
+    page.failure = {event.position, event.event_id, error};
+  }
   return page;
 }
 
@@ -192,17 +224,17 @@ void Follower::step() {
     handled(page.scanned_to);
   }
   if (page.failure) {
-    cannot_upcast(*page.failure);
+    cannot_give(*page.failure);
   } else if (page.end) {
     caught_up();
   }
 }
 
-void Follower::cannot_upcast(const LogPage::Failure& failure) {
-  if (upcast_failed_at_ != failure.position) upcast_attempts_ = 0;
-  upcast_failed_at_ = failure.position;
-  if (failed(failure.error, ++upcast_attempts_) != Verdict::dead_letter) return;
-  consumer_.dead_letter(failure, upcast_attempts_);
+void Follower::cannot_give(const LogPage::Failure& failure) {
+  if (failed_at_ != failure.position) attempts_ = 0;
+  failed_at_ = failure.position;
+  if (failed(failure.error, ++attempts_) != Verdict::dead_letter) return;
+  consumer_.dead_letter(failure, attempts_);
   handled(failure.position);
 }
 

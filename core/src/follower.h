@@ -40,7 +40,7 @@ struct LogPage {
   /// Nothing more is there right now.
   bool end = true;
 
-  /// The event behind `scanned_to` could not be upcast.
+  /// The event behind `scanned_to` could not be decrypted or upcast.
   struct Failure {
     Position position;
     Uuid event_id;
@@ -61,6 +61,8 @@ class LogPages {
   LogPage read(Position after);
 
  private:
+  LogPage with_unreadable(Position after, const Error& error);
+
   EventStore& store_;
   const Today today_;
   const LogFilter filter_;
@@ -88,7 +90,8 @@ class LogConsumer {
   /// Returns true when the whole page is done: the position is then scanned_to. Returns false to let go of the page:
   /// proceed() said so, or the right was lost. Handlers' errors do not come out of here: see Follower::failed().
   virtual bool consume(Follower& follower, const LogPage& page) = 0;
-  /// The stored event cannot be upcast, and the policy sends it to the dead letters. Position is behind it then.
+  /// The stored event cannot be decrypted or upcast, and the policy sends it to the dead letters. Position is behind it
+  /// then.
   virtual void dead_letter(const LogPage::Failure& failure, std::int32_t attempts) = 0;
 
   /// All of the log is done. Saves what is to be saved; returns how long it may be left alone at most.
@@ -156,7 +159,7 @@ class Follower {
 
   void follow();
   void step();
-  void cannot_upcast(const LogPage::Failure& failure);
+  void cannot_give(const LogPage::Failure& failure);
   void caught_up();
   static void call_back(const std::function<void(Position)>& callback, Position at);
   void retry_later(const Error& error);
@@ -173,8 +176,8 @@ class Follower {
   bool begun_ = false;
   bool live_ = false;
   std::optional<Position> caught_up_at_;
-  std::optional<Position> upcast_failed_at_;
-  std::int32_t upcast_attempts_ = 0;
+  std::optional<Position> failed_at_;
+  std::int32_t attempts_ = 0;
   std::chrono::milliseconds pause_{};  // Before the next try to reach the database.
 
   mutable std::mutex mutex_;

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <set>
 #include <thread>
 
 #include "governed_driver.h"
 #include "prepare.h"
+#include "retention_time.h"
 #include "stele/event_store.h"
 #include "stele/limits.h"
 #include "stele/schema.h"
@@ -109,15 +111,16 @@ void tell(EventStore& store, const StreamKey& stream, std::int64_t version, std:
   if (told.status != AppendStatus::conflict) told.or_throw();
 }
 
-/// What was appended under the key lies before this stream's first event: the log has to be readable up to there.
-void wait_for_all_before(EventStore& store, const StreamKey& stream) {
-  StreamReadOptions first;
-  first.limit = 1;
-  first.as_stored = true;
-  EventReader reader = store.read_stream(stream, first);
-  const RecordedEvent* closed = reader.next();
+/// Until the log can be read up to this event of the stream.
+void wait_for_log(EventStore& store, const StreamKey& stream, Version version) {
+  StreamReadOptions one;
+  one.from = version;
+  one.limit = 1;
+  one.as_stored = true;
+  EventReader reader = store.read_stream(stream, one);
+  const RecordedEvent* event = reader.next();
   const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  while (closed != nullptr && store.log_end() < closed->position) {
+  while (event != nullptr && store.log_end() < event->position) {
     if (std::chrono::steady_clock::now() >= give_up) {
       Error::Details details;
       details.retryable = true;
@@ -126,6 +129,87 @@ void wait_for_all_before(EventStore& store, const StreamKey& stream) {
                   std::move(details));
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+/// The events with something that is encrypted under the key.
+LogReadOptions of_key(const std::string& tenant, const Uuid& key_id) {
+  LogReadOptions options;
+  options.filter.tenant = tenant;
+  options.filter.attributes = {{std::string(detail::key_attribute), key_id.to_string()}};
+  options.as_stored = true;
+  return options;
+}
+
+/// Of a subject's events, those that a rule of retention keeps for longer.
+struct Kept {
+  std::int64_t events = 0;
+  std::map<std::string, std::int32_t> types;  ///< With their days.
+};
+
+Kept kept_events(EventStore& store, const std::string& tenant, const Uuid& key_id) {
+  Kept kept;
+  std::map<std::string, std::int32_t> days;
+  for (const EventTypeRules& rules : store.list_type_rules(tenant)) {
+    if (rules.keep_days) days[rules.event_type] = *rules.keep_days;
+  }
+  if (days.empty()) return kept;
+  const Timestamp now = Timestamp::now();
+  for (const RecordedEvent& event : store.read_log(of_key(tenant, key_id))) {
+    const auto rule = days.find(event.type);
+    if (rule == days.end() || detail::is_past_keeping(event, rule->second, now)) continue;
+    ++kept.events;
+    kept.types.insert(*rule);
+  }
+  return kept;
+}
+
+[[noreturn]] void throw_must_be_kept(const Kept& kept) {
+  constexpr std::size_t most_named = 5;
+  std::string types;
+  std::size_t named = 0;
+  for (const auto& [type, days] : kept.types) {
+    if (++named > most_named) break;
+    types += (named > 1 ? ", " : "") + type + " (" + std::to_string(days) + " days)";
+  }
+  if (kept.types.size() > most_named) types += ", and more";
+  throw Error(ErrorCode::must_be_kept, std::to_string(kept.events) +
+                                           " of the subject's events have to be kept for longer, and nobody could read "
+                                           "what is encrypted in them: " +
+                                           types);
+}
+
+/// Returns how many there were.
+std::int64_t delete_snapshots_of(EventStore& store, const std::string& tenant, const std::set<StreamKey>& streams) {
+  // One call for each stream would take a minute for somebody with an event in each of many. So those that have any
+  // are looked for, unless there are few streams.
+  constexpr std::size_t few = 20;
+  std::int64_t deleted = 0;
+  const auto delete_of = [&](const StreamKey& stream) {
+    SnapshotDeletion all;
+    all.tenant = tenant;
+    all.stream_type = stream.type;
+    all.stream_id = stream.id;
+    all.keep = 0;
+    deleted += store.delete_snapshots(all);
+  };
+  if (streams.size() <= few) {
+    for (const StreamKey& stream : streams) delete_of(stream);
+    return deleted;
+  }
+  SnapshotListOptions list;
+  list.tenant = tenant;
+  list.limit = 1'000;
+  StreamKey done;
+  while (true) {
+    const std::vector<SnapshotInfo> page = store.list_snapshots(list);
+    for (const SnapshotInfo& info : page) {
+      if (info.stream == done || streams.count(info.stream) == 0) continue;
+      delete_of(info.stream);
+      done = info.stream;
+    }
+    if (page.size() < list.limit) return deleted;
+    list.after = page.back();
   }
 }
 
@@ -148,7 +232,7 @@ std::int64_t rewrap_keys_of(driver::Driver& driver, KeyProvider& keys, const std
 
 }  // namespace
 
-ForgetResult EventStore::forget(const std::string& tenant, const std::string& subject) {
+ForgetResult EventStore::forget(const std::string& tenant, const std::string& subject, const ForgetOptions& options) {
   detail::check_tenant(tenant);
   check_subject(subject);
   ForgetResult result;
@@ -156,37 +240,39 @@ ForgetResult EventStore::forget(const std::string& tenant, const std::string& su
   if (!key) return result;
   result.found = true;
   result.key_id = key->key_id;
+  Kept kept;
+  if (key->wrapped) {  // Not destroyed yet.
+    kept = kept_events(*this, tenant, key->key_id);
+    if (kept.events > 0 && !options.in_spite_of_retention) throw_must_be_kept(kept);
+    // Who has no right to destroy keys learns it before anything is closed: the same in its own place changes nothing.
+    driver().rewrap_subject_key(tenant, key->key_id, *key->wrapped, *key->wrapped);
+  }
+
   const StreamKey notices(tenant, std::string(subject_stream_type), key->key_id.to_string());
   const std::string id = R"("key_id":")" + key->key_id.to_string() + "\"";
   // From here on nothing is committed under this key any more: every append under it asks for this stream to be
   // missing. What follows is done again by who repeats the call.
   tell(*this, notices, 0, subject_closed_type, "{" + id + "}");
   driver().destroy_subject_key(tenant, key->key_id);
-  wait_for_all_before(*this, notices);
+  wait_for_log(*this, notices, Version(1));
 
-  LogReadOptions of_key;
-  of_key.filter.tenant = tenant;
-  of_key.filter.attributes = {{std::string(detail::key_attribute), key->key_id.to_string()}};
-  of_key.as_stored = true;
   std::set<StreamKey> streams;
-  for (const RecordedEvent& event : read_log(of_key)) {
+  for (const RecordedEvent& event : read_log(of_key(tenant, key->key_id))) {
     ++result.events;
     streams.insert(event.stream);
   }
   result.streams = static_cast<std::int64_t>(streams.size());
   // Whoever knew the key may have loaded an aggregate, and save what came of it.
   if (!streams.empty()) std::this_thread::sleep_for(detail::KeyRing::fresh_for + std::chrono::milliseconds(50));
-  for (const StreamKey& stream : streams) {
-    SnapshotDeletion of_stream;
-    of_stream.tenant = tenant;
-    of_stream.stream_type = stream.type;
-    of_stream.stream_id = stream.id;
-    of_stream.keep = 0;
-    result.snapshots += delete_snapshots(of_stream);
-  }
+  result.snapshots = delete_snapshots_of(*this, tenant, streams);
   tell(*this, notices, 1, subject_forgotten_type,
-       R"({"events":)" + std::to_string(result.events) + "," + id + R"(,"streams":)" + std::to_string(result.streams) +
-           "}");
+       R"({"events":)" + std::to_string(result.events) + "," + id +
+           (kept.events > 0 ? R"(,"must_be_kept":)" + std::to_string(kept.events) : std::string()) + R"(,"streams":)" +
+           std::to_string(result.streams) + "}");
+  // Who takes longer from loading to saving sees this notice afterwards, and takes the snapshot back (last_forgotten);
+  // who has saved before it could be seen has left the snapshot to this.
+  wait_for_log(*this, notices, Version(2));
+  result.snapshots += delete_snapshots_of(*this, tenant, streams);
   driver().forget_subject(tenant, key->key_id);
   return result;
 }

@@ -66,6 +66,20 @@ Json opened(const EventIdentity& identity, const Json& data, const KeySource& ke
   return std::move(decrypted.data);
 }
 
+/// Whether nothing but an encrypted value, in it or around it, can be the reason.
+bool may_be_of_encrypted(const SchemaViolation& violation, const std::vector<std::string>& places) {
+  constexpr std::string_view cut = "…";
+  const auto is_in = [](std::string_view inner, std::string_view outer) {
+    return inner.starts_with(outer) && (inner.size() == outer.size() || inner[outer.size()] == '/');
+  };
+  std::string_view pointer = violation.pointer;
+  const bool is_cut = pointer.ends_with(cut);
+  if (is_cut) pointer.remove_suffix(cut.size());
+  return std::any_of(places.begin(), places.end(), [&](const std::string& place) {
+    return is_in(pointer, place) || is_in(place, pointer) || (is_cut && place.starts_with(pointer));
+  });
+}
+
 }  // namespace
 
 /// Appends with envelopes in the place of what is personal. Must outlive the call that they are given to.
@@ -85,6 +99,14 @@ class GovernedDriver::Sealed {
   }
 
   std::span<const PreparedAppend> appends() const noexcept { return appends_; }
+
+  /// One that something here was encrypted with.
+  KeyAnswer key(const Uuid& id) const {
+    for (const auto& [whose, cipher] : ciphers_) {
+      if (cipher->key_id() == id) return {KeyAnswer::Kind::found, cipher};
+    }
+    return {};
+  }
 
   /// Whether this is the answer to an append under a key that is being destroyed. The next try asks for a new one.
   bool was_forgotten(const AppendAnswer& answer) const {
@@ -242,9 +264,12 @@ std::vector<AppendAnswer> GovernedDriver::append(std::span<const PreparedAppend>
   std::vector<AppendAnswer> answers = inner().append(sealed.appends());
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (!sealed.was_forgotten(answers[i])) continue;
-    answers[i] = sealed_again(appends[i], [this](const PreparedAppend& append) {
-      return std::move(inner().append({&append, 1}).front());
-    });
+    try {
+      answers[i] = sealed_again(appends[i],
+                                [this](const Sealed& one) { return std::move(inner().append(one.appends()).front()); });
+    } catch (const Error& error) {  // Of this one alone: others may have been written.
+      answers[i] = {{}, error};
+    }
   }
   for (std::size_t i = 0; i < answers.size(); ++i) answers[i].result.warnings = std::move(warnings[i]);
   return answers;
@@ -255,7 +280,7 @@ AppendAnswer GovernedDriver::sealed_again(const PreparedAppend& append, Append t
   constexpr int tries = 3;  // More than once only if somebody is forgotten again and again.
   for (int i = 0; i < tries; ++i) {
     const Sealed sealed(*this, {&append, 1});
-    AppendAnswer answer = to_inner(sealed.appends().front());
+    AppendAnswer answer = to_inner(sealed);
     if (!sealed.was_forgotten(answer)) return answer;
   }
   throw_being_forgotten();
@@ -264,21 +289,26 @@ AppendAnswer GovernedDriver::sealed_again(const PreparedAppend& append, Append t
 AppendAnswer GovernedDriver::append_with_hook(const PreparedAppend& append, const driver::AppendHook& hook) {
   std::vector<std::string> warnings;
   check_schemas(append, warnings);
-  const auto revealing = [&](driver::ReadModelTransaction& transaction, std::span<const RecordedEvent> stored) {
-    if (ring_ == nullptr && sees_all()) {
-      hook(transaction, stored);
-      return;
-    }
-    // With the keys that are known: the database is busy with this very transaction.
-    std::vector<RecordedEvent> events(stored.begin(), stored.end());
-    for (RecordedEvent& event : events) {
-      if (ring_ != nullptr) decrypt_known(event);
-      withhold(event);
-    }
-    hook(transaction, events);
-  };
-  AppendAnswer answer = sealed_again(append, [&](const PreparedAppend& sealed) {
-    return hook ? inner().append_with_hook(sealed, revealing) : inner().append_with_hook(sealed, hook);
+  AppendAnswer answer = sealed_again(append, [&](const Sealed& sealed) {
+    const auto revealing = [&](driver::ReadModelTransaction& transaction, std::span<const RecordedEvent> stored) {
+      if (ring_ == nullptr && sees_all()) {
+        hook(transaction, stored);
+        return;
+      }
+      // With the keys that are known: the database is busy with this very transaction.
+      const KeySource known = [&](const std::string& tenant, const Uuid& id) {
+        const KeyAnswer own = sealed.key(id);
+        return own.cipher ? own : ring_->find(tenant, id);
+      };
+      std::vector<RecordedEvent> events(stored.begin(), stored.end());
+      for (RecordedEvent& event : events) {
+        if (ring_ != nullptr) decrypt(event, known);
+        withhold(event);
+      }
+      hook(transaction, events);
+    };
+    const PreparedAppend& one = sealed.appends().front();
+    return hook ? inner().append_with_hook(one, revealing) : inner().append_with_hook(one, hook);
   });
   answer.result.warnings = std::move(warnings);
   return answer;
@@ -291,6 +321,7 @@ void GovernedDriver::check_schemas(const PreparedAppend& append, std::vector<std
   const std::shared_ptr<const KnownEventTypes> known = catalog_.get(inner(), append.tenant);
   if (!known->any_schema) return;
   for (const PreparedStream& stream : append.streams) {
+    if (stream.key->type.starts_with(own_attributes)) continue;  // The store's own: no schema keeps it from telling.
     for (std::size_t i = 0; i < stream.events.size(); ++i) {
       const NewEvent& event = *stream.events[i].event;
       const KnownEventType* type = known->find(event.type);
@@ -300,9 +331,16 @@ void GovernedDriver::check_schemas(const PreparedAppend& append, std::vector<std
       const auto schema = type->schemas.find(event.event_version);
       if (schema == type->schemas.end()) {
         fault = "event_version: " + form + " has no schema, and other versions of it have";
-      } else if (!event.as_stored || event.attributes.count(std::string(key_attribute)) == 0) {
-        // What came encrypted from another store was checked there.
-        const std::vector<SchemaViolation> found = schema->second.check(event.data);
+      } else {
+        const bool encrypted = event.as_stored && event.attributes.count(std::string(key_attribute)) > 0;
+        SchemaCheckOptions options;
+        if (encrypted) options.max_violations = 1'000;  // None that counts is to stand behind those that do not.
+        std::vector<SchemaViolation> found = schema->second.check(event.data, options);
+        if (!found.empty() && encrypted) {
+          // What came encrypted from another store was checked there; the rest is checked here.
+          const std::vector<std::string> places = encrypted_places(event.data);
+          std::erase_if(found, [&](const SchemaViolation& each) { return may_be_of_encrypted(each, places); });
+        }
         if (!found.empty()) fault = "data: " + form + ": " + violations(found);
       }
       if (fault.empty()) continue;
@@ -419,10 +457,6 @@ void GovernedDriver::decrypt(RecordedEvent& event, const KeySource& keys) {
   event.data = opened(stele::identity_of(event), event.data, keys);
 }
 
-void GovernedDriver::decrypt_known(RecordedEvent& event) {
-  decrypt(event, [&](const std::string& tenant, const Uuid& id) { return ring_->find(tenant, id); });
-}
-
 void GovernedDriver::withhold(RecordedEvent& event) {
   if (sees_all() || (event.redaction_level == RedactionLevel::none && !event.contains_secrets)) return;
   const std::shared_ptr<const KnownEventTypes> known = catalog_.get(inner(), event.stream.tenant);
@@ -432,7 +466,7 @@ void GovernedDriver::withhold(RecordedEvent& event) {
 
 void GovernedDriver::reveal(CommandRecord& command) {
   if (!command.data) return;
-  if (clearance_ < Clearance::full) {  // A command has no level of its own.
+  if (!sees_all()) {  // A command has no level of its own, and its data may be what its events keep secret.
     command.data = Json::trusted(std::string(withheld));
     return;
   }

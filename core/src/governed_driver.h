@@ -51,6 +51,10 @@ class GovernedDriver final : public driver::ForwardingDriver {
   bool destroy_subject_key(const std::string& tenant, const Uuid& key_id) override;
 
   bool has_keys() const noexcept { return ring_ != nullptr; }
+  /// Every key is asked for in the database again.
+  void ask_for_keys_anew() {
+    if (ring_ != nullptr) ring_->ask_anew();
+  }
 
  private:
   class Sealed;
@@ -66,7 +70,6 @@ class GovernedDriver final : public driver::ForwardingDriver {
   void reveal(driver::EventPage& page, bool as_stored);
   void reveal(RecordedEvent& event);
   static void decrypt(RecordedEvent& event, const KeySource& keys);
-  void decrypt_known(RecordedEvent& event);
   void withhold(RecordedEvent& event);
   void reveal(CommandRecord& command);
 

@@ -218,7 +218,9 @@ class KeyCommand final : public KeyProvider {
       if (*code == does_not_open) {
         throw Error(ErrorCode::tampered, "key command " + options_.argv.front() + ": says that the key does not open");
       }
-      if (*code != 0) fail(*code < 0 ? "was ended by a signal" : "failed with exit code " + std::to_string(*code));
+      // What it asks may be out of reach for a while.
+      if (*code != 0)
+        fail(*code < 0 ? "was ended by a signal" : "failed with exit code " + std::to_string(*code), true);
     } catch (...) {
       detail::wipe(answer);
       throw;

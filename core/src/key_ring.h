@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -32,11 +33,14 @@ class KeyRing {
   std::shared_ptr<const SubjectCipher> for_writing(driver::Driver& driver, const std::string& tenant,
                                                    const std::string& subject);
 
-  /// Of each of these; asks the database for those that are not known or not fresh, all at once.
+  /// Of each of these; asks the database for those that are not known or not fresh, all at once. What the provider
+  /// throws for a key is in its answer; once it is out of reach, it is not asked for those behind.
   std::map<Uuid, KeyAnswer> ask(driver::Driver& driver, const std::string& tenant, std::span<const Uuid> key_ids);
   /// What is known; unavailable if nothing is.
   KeyAnswer find(const std::string& tenant, const Uuid& key_id);
 
+  /// Nothing that is known is fresh any more.
+  void ask_anew();
   /// It was destroyed.
   void destroyed(const std::string& tenant, const Uuid& key_id);
   /// for_writing() asks the database again.
@@ -51,13 +55,24 @@ class KeyRing {
   };
   using Place = std::pair<std::string, Uuid>;
 
-  /// Opens it unless it is known.
-  Entry open(const SubjectKey& key);
-  Entry remember(const SubjectKey& key);
+  /// What the provider has refused while one question is answered.
+  struct Refusals {
+    std::map<Uuid, Error> keys;
+    std::optional<Error> out_of_reach;
+  };
+
+  std::map<Uuid, KeyAnswer> ask_once(driver::Driver& driver, const std::string& tenant, std::span<const Uuid> key_ids,
+                                     Refusals& refusals, bool& asked_provider);
+  KeyAnswer answer_of(const SubjectKey& key, Clock::time_point asked, Refusals& refusals, bool& asked_provider);
+  /// What needs no provider.
+  std::optional<KeyAnswer> known_of(const SubjectKey& key);
+  /// Opens it unless it is known. The database was asked for it at `asked`. Throws what the provider throws.
+  KeyAnswer remember(const SubjectKey& key, Clock::time_point asked, bool& asked_provider);
 
   const std::shared_ptr<KeyProvider> provider_;
   std::mutex mutex_;
   std::map<Place, Entry> entries_;
+  Clock::time_point asked_anew_{};
   std::map<std::pair<std::string, std::string>, std::shared_ptr<const SubjectCipher>> of_subjects_;
 };
 

@@ -97,9 +97,13 @@ std::size_t check_event(const NewEvent& event) {
     }
     check_name("attributes: value of " + name, value, limits::attribute_value_bytes);
   }
-  if (event.as_stored && event.attributes.count(std::string(key_attribute)) > 0 &&
-      event.data.text().find("\"$encrypted\"") == std::string::npos) {
-    refuse("attributes", std::string(key_attribute) + " says that data is encrypted, and nothing in it is");
+  if (const auto key = event.attributes.find(std::string(key_attribute)); key != event.attributes.end()) {
+    const std::optional<Uuid> id = Uuid::parse(key->second);
+    const std::vector<Uuid> ids = key_ids_of(event.data);
+    if (!id || std::find(ids.begin(), ids.end(), *id) == ids.end()) {
+      refuse("attributes",
+             std::string(key_attribute) + " says that data is encrypted, and nothing in it is under that key");
+    }
   }
   check_size("data", event.data.text().size(), limits::data_bytes);
   return event.data.text().size() + check_context("metadata", event.metadata) +

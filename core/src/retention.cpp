@@ -4,12 +4,12 @@
 #include <map>
 
 #include "prepare.h"
+#include "retention_time.h"
 
 namespace stele {
 namespace {
 
 constexpr std::size_t streams_per_page = 1'000;
-constexpr std::int64_t micros_per_day = std::int64_t{86'400} * 1'000'000;
 
 class Report {
  public:
@@ -56,17 +56,12 @@ class Report {
       TypeRetention& type = type_of(event.type);
       ++type.events;
       type.oldest = std::min(type.oldest.value_or(event.recorded_at), event.recorded_at);
-      const bool past = type.keep_days && is_past(event, *type.keep_days);
+      const bool past = type.keep_days && detail::is_past_keeping(event, *type.keep_days, report_.at);
       if (past) ++type.past;
       if (type.keep_days && !past) ++type.must_be_kept;
       all_past = all_past && past;
     }
     return all_past;
-  }
-
-  bool is_past(const RecordedEvent& event, std::int32_t keep_days) const {
-    const std::int64_t age = report_.at.micros() - event.recorded_at.micros();
-    return age >= 0 && age / micros_per_day >= keep_days;  // So that no number of days overflows.
   }
 
   EventStore& store_;

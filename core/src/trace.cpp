@@ -86,7 +86,7 @@ class Walk {
     filter.tenant = options_.tenant;
     LogReadOptions read;
     read.filter = std::move(filter);
-    read.as_stored = true;
+    read.upcast = false;  // As find_event gives the causes.
     for (const RecordedEvent& event : store_.read_log(read)) {
       if (!take(event)) return false;
     }

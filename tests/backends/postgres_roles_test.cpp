@@ -336,6 +336,15 @@ TEST_F(PostgresRoles, WriterAddsSubjectKeysAndGovernsNothing) {
         EXPECT_EQ(error.code(), ErrorCode::permission_denied) << i << ": " << error.what();
       }
     }
+    // Who may not forget leaves nothing behind: a subject that is closed takes no more events.
+    try {
+      store.forget(tenant, "known");
+      ADD_FAILURE() << "somebody was forgotten";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::permission_denied) << error.what();
+    }
+    const StreamKey notices(tenant, std::string(subject_stream_type), known.key_id.to_string());
+    EXPECT_EQ(owner_->stream_version(notices), Version(0));
   }
 }
 

@@ -217,7 +217,8 @@ TEST_F(KeyProviders, AProgramsFailureTellsNoSecret) {
     EXPECT_EQ(to_string(error.code()), to_string(code)) << body;
     EXPECT_TRUE(testing::contains(error.message(), words)) << error.message();
     EXPECT_FALSE(testing::contains(error.message(), secret)) << error.message();
-    EXPECT_FALSE(error.retryable());
+    // A program that ended on its own account may have met a service that is away for a while.
+    EXPECT_EQ(error.retryable(), words.starts_with("exit code") || words.starts_with("ended")) << body;
   }
   EXPECT_ERROR(command_key_provider({.argv = {place("none")}})->current_master_key(), ErrorCode::key_unavailable,
                "cannot be started");

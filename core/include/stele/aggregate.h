@@ -90,7 +90,9 @@ class Repository {
   template <std::invocable<const State&> Decide>
   Executed<State> execute(const std::string& id, Decide decide, std::optional<Command> command = {}) const;
 
-  /// Saves one now, whatever the policy says, and prunes. False when there is nothing to save or saving failed.
+  /// Saves one now, whatever the policy says, and prunes. False when there is nothing to save or saving failed. Of a
+  /// store with keys it is the state of that version as it is read now, so that nothing of somebody who was forgotten
+  /// meanwhile stays in a snapshot.
   bool snapshot(const Loaded<State>& loaded) const requires Snapshottable<State>;
 
  private:
@@ -99,6 +101,8 @@ class Repository {
   bool replay(Loaded<State>& loaded, std::optional<Version> to) const;
   AppendResult append(const AppendRequest& request) const;
   void snapshot_if_due(const std::string& id, const Executed<State>& executed) const;
+  bool snapshot_at(const std::string& id, Version version) const;
+  bool keep(const Loaded<State>& loaded) const;
 
   EventStore* store_;
   RepositoryOptions options_;

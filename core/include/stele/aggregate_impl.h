@@ -19,6 +19,9 @@ STELE_API void tell_snapshot_trouble(const RepositoryOptions& options) noexcept;
 /// Saves and prunes. False when it was not saved.
 STELE_API bool keep_snapshot(EventStore& store, const RepositoryOptions& options, const Snapshot& snapshot);
 
+/// All of a stream.
+STELE_API void drop_snapshots(EventStore& store, const StreamKey& stream);
+
 /// The answer to a command that was recorded: replayed, or request_id_reused if this is another one. Empty when its key
 /// is not known.
 STELE_API std::optional<AppendResult> known_outcome(EventStore& store, const Command& command);
@@ -89,7 +92,7 @@ bool Repository<State>::replay(Loaded<State>& loaded, std::optional<Version> to)
   StreamReadOptions options;
   options.from = std::max(loaded.version, Version(1));
   options.to = to;
-  options.as_stored = true;  // Upcasters may drop the last event, and its version is the one to append behind.
+  options.upcast = false;  // Upcasters may drop the last event, and its version is the one to append behind.
   const std::shared_ptr<const Upcasters> upcasters = store_->upcasters();
   bool has_last = loaded.version == Version(0);
   for (const RecordedEvent& event : store_->read_stream(loaded.stream, options)) {
@@ -174,28 +177,45 @@ void Repository<State>::snapshot_if_due(const std::string& id, const Executed<St
     }
     const Version version = executed.result.streams.front().last_version;
     if (!should_snapshot(options_.snapshots, loaded.stream, version, latest, Timestamp::now())) return;
-    try {
-      snapshot(load(id, version));
-    } catch (...) {
-      detail::tell_snapshot_trouble(options_);
-    }
+    snapshot_at(id, version);
   }
 }
 
 template <Aggregate State>
 bool Repository<State>::snapshot(const Loaded<State>& loaded) const requires Snapshottable<State> {
   if (loaded.version == Version(0)) return false;
+  if (store_->keys() != nullptr) return snapshot_at(loaded.stream.id, loaded.version);
   try {
-    Snapshot made;
-    made.stream = loaded.stream;
-    made.version = loaded.version;
-    made.schema_version = State::snapshot_schema_version;
-    made.state = loaded.state.to_snapshot();
-    return detail::keep_snapshot(*store_, options_, made);
+    return keep(loaded);
   } catch (...) {
     detail::tell_snapshot_trouble(options_);
     return false;
   }
+}
+
+/// Of the state as it is read now.
+template <Aggregate State>
+bool Repository<State>::snapshot_at(const std::string& id, Version version) const {
+  try {
+    const Position forgotten = store_->last_forgotten(options_.tenant);
+    const bool kept = keep(load(id, version));
+    if (!kept || store_->last_forgotten(options_.tenant) == forgotten) return kept;
+    // Somebody who is in the state, or in the snapshot that it began with, may have been forgotten meanwhile.
+    detail::drop_snapshots(*store_, key(id));
+  } catch (...) {
+    detail::tell_snapshot_trouble(options_);
+  }
+  return false;
+}
+
+template <Aggregate State>
+bool Repository<State>::keep(const Loaded<State>& loaded) const {
+  Snapshot made;
+  made.stream = loaded.stream;
+  made.version = loaded.version;
+  made.schema_version = State::snapshot_schema_version;
+  made.state = loaded.state.to_snapshot();
+  return detail::keep_snapshot(*store_, options_, made);
 }
 
 }  // namespace stele

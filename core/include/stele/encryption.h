@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -74,7 +75,8 @@ struct KeyAnswer {
     unavailable,  ///< Not known, not for this reader, or its provider does not answer.
   };
   Kind kind = Kind::unavailable;
-  std::shared_ptr<const SubjectCipher> cipher;  ///< found
+  std::shared_ptr<const SubjectCipher> cipher{};  ///< found
+  std::optional<Error> why{};                     ///< unavailable: what its provider threw, if that was asked.
 };
 
 /// Finds the key with an id, of the event's tenant.
@@ -99,7 +101,7 @@ struct DecryptedData {
 
 /// `data` with the value in place of each envelope. With Unreadable::fail throws
 /// - key_destroyed: the key was destroyed; the value is gone for good,
-/// - key_unavailable: the source does not give the key,
+/// - key_unavailable: the source does not give the key; or what KeyAnswer::why says, retryable if that is,
 /// - wrong_key: the source gave another key than the one it was encrypted with,
 /// - tampered: the envelope was changed, cut, or moved here from another event or place,
 /// - unsupported: the envelope is of a newer version.
@@ -108,5 +110,8 @@ STELE_API DecryptedData decrypt(const EventIdentity& event, const Json& data, co
 
 /// The ids of the keys that the envelopes in `data` name, each once. Those that are damaged are left out.
 STELE_API std::vector<Uuid> key_ids_of(const Json& data);
+
+/// Where the envelopes in `data` are, as JSON Pointers. Those that are damaged are left out.
+STELE_API std::vector<std::string> encrypted_places(const Json& data);
 
 }  // namespace stele

@@ -41,6 +41,7 @@ enum class ErrorCode : std::uint8_t {
   wrong_key = 26,             ///< Something was encrypted with another key than the one that was given.
   tampered = 27,              ///< Something encrypted or signed was changed, cut, or moved to another place.
   schema_violation = 28,      ///< A payload is not as the schema of its type and version says. Fix the event.
+  must_be_kept = 29,          ///< A rule of retention keeps what would become unreadable.
 };
 
 /// The code's name as it appears in messages, JSON output and documentation, for example "invalid_argument".

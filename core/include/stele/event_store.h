@@ -160,8 +160,14 @@ class STELE_API EventStore final {
   /// processes within 250 ms; it waits for that before it deletes snapshots. The events stay. Snapshots of their
   /// streams are deleted, and the events of the stream stele.subject/KEY_ID tell projections and subscriptions, see
   /// subject_forgotten_type. What is appended for the subject later is under a new key. Safe to repeat, also after a
-  /// failure in between. Needs no key provider.
-  ForgetResult forget(const std::string& tenant, const std::string& subject);
+  /// failure in between. Needs no key provider. Throws must_be_kept, having done nothing, when a rule of retention
+  /// keeps some of the events for longer, and permission_denied, the same, without the right to destroy keys.
+  ForgetResult forget(const std::string& tenant, const std::string& subject, const ForgetOptions& options = {});
+  /// For who keeps somewhere else what was made of personal data: where in the log the last notice is that somebody was
+  /// forgotten, and 0 without one or without keys. From now on this store asks the database for every key anew. What
+  /// was made of events that were read after a call, and kept, is free of the forgotten if a second call gives the same
+  /// then; otherwise it has to go. Repository does so with its snapshots.
+  Position last_forgotten(const std::string& tenant = std::string(default_tenant));
   /// Wraps the subjects' keys under the current master key; returns how many were under another. Of one tenant, or of
   /// all of them: no key needs an older master key any more, if no writer still has that as its current one. Safe to
   /// repeat. Throws unsupported without keys.

@@ -53,6 +53,11 @@ struct SubjectKey {
   std::optional<Timestamp> destroyed_at;  ///< The same.
 };
 
+struct ForgetOptions {
+  /// Also when some of the subject's events have to be kept for longer; see EventTypeRules::keep_days.
+  bool in_spite_of_retention = false;
+};
+
 /// What EventStore::forget() did.
 struct ForgetResult {
   bool found = false;  ///< False: the subject has no key, so nothing of it is encrypted here (any more).

@@ -76,7 +76,8 @@ struct KeyCommandOptions {
 /// for the last two `tenant`, `subject`, `key_id`, with `key` (base64) to wrap, and `master_key_id` and `wrapped`
 /// (base64) to unwrap. In tenant and subject '%', control characters and spaces are written as %XX. It answers in the
 /// same way and exits with 0: `master_key_id` to current, `master_key_id` and `wrapped` to wrap, `key` to unwrap. Exit
-/// code 3 says that it does not open: tampered. Anything else is key_unavailable, retryable when it took too long.
+/// code 3 says that it does not open: tampered. Anything else is key_unavailable; retryable when it took too long, was
+/// ended by a signal or exited with another code, as when what it asks is out of reach.
 STELE_API std::unique_ptr<KeyProvider> command_key_provider(KeyCommandOptions options);
 
 /// "file:PATH", "env:VARIABLE" or "command:PROGRAM ARGUMENT…" (divided at spaces). Throws invalid_argument, and what

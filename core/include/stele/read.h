@@ -24,6 +24,7 @@ struct StreamReadOptions {
   std::optional<std::uint64_t> limit{};  ///< At most so many events.
   std::optional<Timestamp> as_of{};      ///< Only what was recorded at or before this time.
   std::optional<Timestamp> valid_at{};   ///< Only what is valid at this business time; an open bound is none.
+  bool upcast = true;                    ///< false: without the store's upcasters, otherwise as everybody reads them.
   bool as_stored = false;                ///< Without the store's upcasters, and without decrypting anything.
 };
 
@@ -53,6 +54,7 @@ struct LogReadOptions {
   std::optional<std::uint64_t> limit{};
   std::optional<Timestamp> as_of{};  ///< Only what was recorded at or before this time.
   LogFilter filter{};
+  bool upcast = true;      ///< false: without the store's upcasters, otherwise as everybody reads them.
   bool as_stored = false;  ///< Without the store's upcasters, and without decrypting anything.
 };
 
