@@ -184,6 +184,15 @@ std::vector<RawScript> MssqlHarness::forgeries() {
                       update + "stream_version = stream_version + 1000 WHERE global_position IN (2, 4); " + update +
                           "stream_version = 1006 - stream_version WHERE global_position IN (2, 4)"),
       without_trigger("the last row deleted", "events", remove + "9", "event_attributes", "fk_attributes_event"),
+      {"an event inserted",
+       {"DISABLE TRIGGER $(schema).events_no_stray ON $(schema).events",
+        "SET IDENTITY_INSERT $(schema).events ON; INSERT INTO $(schema).events (global_position, stream_version, "
+        "event_id, stream_no, tenant_id, stream_type, event_type, event_version, occurred_at, recorded_at, "
+        "redaction_level, contains_secrets, attribute_count, data) SELECT 10, 7, NEWID(), stream_no, tenant_id, "
+        "stream_type, event_type, event_version, occurred_at, recorded_at, redaction_level, contains_secrets, "
+        "attribute_count, data FROM $(schema).events WHERE global_position = 21; "
+        "SET IDENTITY_INSERT $(schema).events OFF",
+        "ENABLE TRIGGER $(schema).events_no_stray ON $(schema).events"}},
   };
 }
 

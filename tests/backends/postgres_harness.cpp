@@ -208,6 +208,10 @@ std::vector<RawScript> PostgresHarness::forgeries() {
                       "UPDATE events SET stream_version = stream_version + 1000 WHERE global_position IN (2, 4); "
                       "UPDATE events SET stream_version = 1006 - stream_version WHERE global_position IN (2, 4)"),
       without_trigger("the last row deleted", "events", "DELETE FROM events WHERE global_position = 9"),
+      without_trigger("an event inserted", "events",
+                      "INSERT INTO events OVERRIDING SYSTEM VALUE SELECT (jsonb_populate_record(e, jsonb_build_object("
+                      "'global_position', 10, 'stream_version', 7, 'event_id', gen_random_uuid()))).* "
+                      "FROM events AS e WHERE global_position = 21"),
   };
 }
 

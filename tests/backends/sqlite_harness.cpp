@@ -251,6 +251,10 @@ std::vector<RawScript> SqliteFileHarness::forgeries() {
                       "UPDATE events SET stream_version = stream_version + 1000 WHERE global_position IN (2, 4); "
                       "UPDATE events SET stream_version = 1006 - stream_version WHERE global_position IN (2, 4)"),
       without_trigger("the last row deleted", "events_no_delete", "DELETE FROM events WHERE global_position = 9"),
+      {"an event inserted",
+       {"INSERT INTO events (global_position, stream_version, event_id, stream_no, tenant_no, stream_type_no, "
+        "event_type_no, occurred_at, recorded_at, data) SELECT 10, 7, randomblob(16), stream_no, tenant_no, "
+        "stream_type_no, event_type_no, occurred_at, recorded_at, data FROM events WHERE global_position = 21"}},
   };
 }
 

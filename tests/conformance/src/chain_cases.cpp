@@ -102,6 +102,32 @@ void what_a_superuser_does_is_named(Harness& harness) {
   EXPECT_EQ(tried, all.size());
 }
 
+// There are places in the log that nobody has: an append that was rolled back had them.
+void what_is_inserted_into_a_sealed_place_is_named(Harness& harness) {
+  if (!harness.has(Capability::governance) || !harness.has(Capability::positions)) return;
+  const std::unique_ptr<Harness> fresh = another_harness();
+  fresh->skip_positions_to(Position(20));
+  EventStore store = open_store(*fresh);
+  fill(store);
+  seal_log(store, 4);
+  ASSERT_EQ(positions(log_events(store)), numbers(21, 29));
+  ASSERT_EQ(text(verify_chain(store)), "");
+  std::size_t tried = 0;
+  for (const RawScript& script : fresh->forgeries()) {
+    if (script.name != "an event inserted") continue;
+    ++tried;
+    for (const std::string& statement : script.statements) ASSERT_EQ(fresh->raw_sql(statement), "") << statement;
+  }
+  ASSERT_EQ(tried, 1u);
+  const ChainReport report = verify_chain(store);
+  ASSERT_FALSE(report.ok());
+  const ChainFault& first = report.faults.front();
+  EXPECT_EQ(first.kind, ChainFault::Kind::inserted) << text(report);
+  EXPECT_EQ(first.stream, thing("a")) << text(report);
+  EXPECT_EQ(first.version, Version(7)) << text(report);
+  EXPECT_EQ(first.position, Position(10)) << text(report);
+}
+
 // Who can write everything can compute everything anew, but not what is kept elsewhere.
 void a_checkpoint_shows_what_the_database_cannot(Harness& harness) {
   EventStore store = open_store(harness);
@@ -186,6 +212,8 @@ constexpr Capability governed = Capability::governance;
 constexpr Case cases[] = {
     {"API", "a_store_that_nobody_touched_is_fine", governed, a_store_that_nobody_touched_is_fine},
     {"API", "what_a_superuser_does_is_named", Capability::corruption, what_a_superuser_does_is_named},
+    {"API", "what_is_inserted_into_a_sealed_place_is_named", Capability::corruption,
+     what_is_inserted_into_a_sealed_place_is_named},
     {"API", "a_checkpoint_shows_what_the_database_cannot", governed, a_checkpoint_shows_what_the_database_cannot},
     {"API", "several_seal_at_once", governed, several_seal_at_once},
     {"G14", "it_is_the_whole_stores", governed, it_is_the_whole_stores},

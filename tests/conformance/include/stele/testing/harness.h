@@ -86,7 +86,9 @@ class Harness {
   /// With the capabilities `corruption` and `governance`: what somebody with every right may do to a storage in which
   /// positions 1 to 6 are a stream's versions 1 to 6 with {"n":1} … {"n":6}, and 7 to 9 another's. By these names: "a
   /// byte flipped" (of position 3's payload), "a time changed" (its recorded_at), "a row deleted" (it), "two exchanged"
-  /// (the versions of 2 and 4), "the last row deleted" (9). What the store itself remembers is left as it is.
+  /// (the versions of 2 and 4), "the last row deleted" (9). And where the first stream begins at position 21 and there
+  /// is nothing below: "an event inserted" (at position 10, as version 7 of that stream, otherwise like the one at 21).
+  /// What the store itself remembers is left as it is.
   virtual std::vector<RawScript> forgeries();
 
   /// A driver on a second storage, the same at every call and empty, without any schema, at the first.
