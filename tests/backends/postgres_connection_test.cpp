@@ -375,6 +375,25 @@ TEST_F(PostgresConnections, ThreadsWithAHeldStreamDoNotHoldUpOthers) {
   EXPECT_EQ(store.stream_version(StreamKey("thing", "held")), Version(held_threads + 1));
 }
 
+// What another has checked, and not committed on yet, stays as it was: also for appends that are done several at once.
+TEST_F(PostgresConnections, SeveralAtOnceWaitForWhoHasCheckedTheirStream) {
+  EventStore store = open_migrated_postgres(named("busy_timeout=300ms"));
+  append(store, "checked");
+  PostgresConnection checking = schema_->connect();
+  checking.run("BEGIN");
+  checking.run(
+      "SELECT pg_advisory_xact_lock_shared(append_lock('streams', concat_ws(chr(31), 'default', 'thing', 'checked')))");
+  std::vector<AppendRequest> requests(2);
+  requests[0].streams.push_back({StreamKey("thing", "checked"), ExpectedVersion::any(), {event()}});
+  requests[1].streams.push_back({StreamKey("thing", "other"), ExpectedVersion::any(), {event()}});
+  const auto error = error_of([&] { store.append_all(requests); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code(), ErrorCode::busy) << error->what();
+  EXPECT_EQ(store.stream_version(StreamKey("thing", "checked")), Version(1));
+  checking.run("COMMIT");
+  EXPECT_EQ(store.append_all(requests).front().status, AppendStatus::appended);
+}
+
 // One append that the database refuses takes only its own caller's answer with it.
 TEST_F(PostgresConnections, ThreadsWithARefusedAppendAreAllAnswered) {
   EventStore store = open_migrated_postgres(named("connections=4"));

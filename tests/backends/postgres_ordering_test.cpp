@@ -128,12 +128,13 @@ struct Stopped {
   std::string name;
   std::int64_t before_first;  // The sequence's value before; 0 for a new store.
   Ending ending;
+  bool several = false;  // Two appends at once, in place of one of two events.
 };
 
 class PostgresStoppedWriter : public PostgresOrdering, public ::testing::WithParamInterface<Stopped> {};
 
 TEST_P(PostgresStoppedWriter, HoldsBackWhatIsBehindItsPositions) {
-  const auto& [name, before_first, ending] = GetParam();
+  const auto& [name, before_first, ending, several] = GetParam();
   if (before_first > 0) {
     watch_->run("SELECT setval('events_global_position_seq', " + std::to_string(before_first) + ")");
   }
@@ -143,7 +144,8 @@ TEST_P(PostgresStoppedWriter, HoldsBackWhatIsBehindItsPositions) {
 
   PostgresConnection stopped = begin();
   stopped.run("SAVEPOINT here");
-  const std::int64_t held = append(stopped, "stopped", 2);
+  const std::int64_t held = several ? std::stoll(stopped.value(append_several_sql("thing", {"stopped", "before"})))
+                                    : append(stopped, "stopped", 2);
   ASSERT_EQ(held, before + 1);
   Positions others;
   for (int i = 0; i < 6; ++i) others.push_back(append("other-" + std::to_string(i % 3)));
@@ -185,6 +187,12 @@ std::vector<Stopped> stopped_writers() {
   for (const auto& [name, value] : starts) {
     all.push_back({name + "Commit", value, Ending::commit});
     all.push_back({name + "Rollback", value, Ending::rollback});
+  }
+  for (const std::int64_t value : {std::int64_t{0}, (std::int64_t{1} << 31) - 2}) {
+    const std::string name = value == 0 ? "Several" : "SeveralAt31Bits";
+    all.push_back({name + "Commit", value, Ending::commit, true});
+    all.push_back({name + "Rollback", value, Ending::rollback, true});
+    all.push_back({name + "Killed", value, Ending::killed, true});
   }
   all.push_back({"NewKilled", 0, Ending::killed});
   all.push_back({"NewSavepoint", 0, Ending::rollback_to_savepoint});

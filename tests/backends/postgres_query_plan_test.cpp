@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <libpq-fe.h>
 
+#include <array>
 #include <functional>
 #include <regex>
 
@@ -325,6 +326,46 @@ TEST_P(PostgresPlans, AppendsToOneStream) {
     EXPECT_EQ(plans(append_some, "FROM streams AS h"), "") << "its head was looked up as well";
     EXPECT_NE(plans(append_some, "INSERT INTO events"), "");
   }
+}
+
+// Several appends that have nothing but events for a stream each are done by a few statements for all of them.
+TEST_P(PostgresAppendPlans, AppendsSeveral) {
+  NewEvent event;
+  event.type = "Happened";
+  event.attributes = {{"room", "blue"}};
+  int calls = 0;
+  const auto append_two = [&](postgres::Session& session) {
+    const std::string number = GetParam() + std::to_string(++calls);
+    const StreamKey known("thing-7", "s-7");
+    const StreamKey fresh("thing-7", "several-" + number);
+    std::array<Command, 2> commands;
+    std::vector<driver::PreparedAppend> appends;
+    for (std::size_t i = 0; i < commands.size(); ++i) {
+      commands[i].key = {std::string(default_tenant), "several", number + "/" + std::to_string(i)};
+      commands[i].type = "do";
+      const StreamKey& stream = i == 0 ? known : fresh;
+      appends.push_back({std::string_view(default_tenant),
+                         {{&stream,
+                           ExpectedVersion::any(),
+                           {{&event, Uuid::v7(), false, Timestamp::now(), true, nullptr, {}, {}, false},
+                            {&event, Uuid::v7(), false, Timestamp::now(), true, nullptr, {}, {}, false}}}},
+                         {},
+                         driver::PreparedCommand{&commands[i], Uuid::v7(), false, &stream, {}}});
+    }
+    for (const driver::AppendAnswer& answer : append_together(session, appends)) {
+      ASSERT_FALSE(answer.error) << answer.error->what();
+      EXPECT_EQ(answer.result.status, AppendStatus::appended);
+    }
+    // Again: both are known, and say so.
+    for (const driver::AppendAnswer& answer : append_together(session, appends)) {
+      EXPECT_EQ(answer.result.status, AppendStatus::replayed);
+    }
+  };
+  const std::string found = plans(append_two);
+  EXPECT_NE(found.find("UPDATE streams AS h"), std::string::npos);
+  expect_index(plans(append_two, "UPDATE streams AS h"), "streams_tenant_id_stream_type_stream_id_key");
+  expect_index(plans(append_two, "JOIN commands AS c"), "commands_tenant_id_source_request_id_key");
+  expect_index(plans(append_two, "SELECT h.version"), "streams_tenant_id_stream_type_stream_id_key");
 }
 
 TEST_P(PostgresPlans, SettledPosition) {

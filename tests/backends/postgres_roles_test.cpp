@@ -126,10 +126,10 @@ TEST_F(PostgresRoles, ReaderChangesNothing) {
   PostgresConnection bare = connect(*reader_);
   expect_refused(bare, changes(), denied);
   expect_refused(bare,
-                 {append_sql("thing", "mine"), "SELECT append_locks('{}', '{}', '{}')",
-                  "SELECT nextval('events_global_position_seq')", "SELECT setval('events_global_position_seq', 1)",
-                  "INSERT INTO snapshots SELECT * FROM snapshots", "DELETE FROM snapshots",
-                  "UPDATE projection_offsets SET last_position = 0", "DELETE FROM projections",
+                 {append_sql("thing", "mine"), append_several_sql("thing", {"mine"}),
+                  "SELECT append_locks('{}', '{}', '{}')", "SELECT nextval('events_global_position_seq')",
+                  "SELECT setval('events_global_position_seq', 1)", "INSERT INTO snapshots SELECT * FROM snapshots",
+                  "DELETE FROM snapshots", "UPDATE projection_offsets SET last_position = 0", "DELETE FROM projections",
                   "DELETE FROM projection_members", "DELETE FROM dead_letters"},
                  denied);
   EXPECT_EQ(contents(), before);
@@ -444,11 +444,11 @@ TEST_F(PostgresRoles, NobodyElseMayDoAnything) {
   EXPECT_THROW(open_migrated_postgres(stranger.url(*schema_)), Error);
   schema_->connect().run("GRANT USAGE ON SCHEMA " + sql_name(schema_->name()) + " TO " + stranger.name());
   PostgresConnection bare = connect(stranger);
-  expect_refused(
-      bare,
-      {append_sql("thing", "mine"), "SELECT settled_position()", "SELECT append_locks('{}', '{}', '{}')",
-       "SELECT grant_roles('a', 'b', 'c')", "SELECT FROM events", "SELECT FROM commands", "SELECT FROM event_log"},
-      denied);
+  expect_refused(bare,
+                 {append_sql("thing", "mine"), append_several_sql("thing", {"mine"}), "SELECT settled_position()",
+                  "SELECT append_locks('{}', '{}', '{}')", "SELECT grant_roles('a', 'b', 'c')", "SELECT FROM events",
+                  "SELECT FROM commands", "SELECT FROM event_log"},
+                 denied);
 }
 
 // To be repeated after a migration; rights that somebody added by hand are taken back.

@@ -138,6 +138,28 @@ std::string append_sql(const std::string& type, const std::string& id, int event
   return sql + column("0::smallint") + ", '{}', '{}', '{}')";
 }
 
+std::string append_several_sql(const std::string& type, const std::vector<std::string>& ids) {
+  const std::string count = std::to_string(ids.size());
+  const auto column = [&](const std::string& value) { return ", array_fill(" + value + ", ARRAY[" + count + "])"; };
+  std::string listed;
+  for (const std::string& id : ids) listed += (listed.empty() ? "" : ", ") + sql_text(id);
+  std::string sql = "SELECT first_position FROM append_several(array_fill('default'::text, ARRAY[" + count + "])" +
+                    column(sql_text(type) + "::text") + ", ARRAY[" + listed + "]" + column("0::smallint") +
+                    column("0::bigint") + column("1");
+  for (const char* none : {"text", "text", "uuid", "text", "text", "text", "text", "text", "text", "text", "bytea"}) {
+    sql += column(std::string("NULL::") + none);  // The commands.
+  }
+  sql += ", (SELECT array_agg(i) FROM generate_series(1, " + count + ") AS i)";
+  sql += ", (SELECT array_agg(gen_random_uuid()) FROM generate_series(1, " + count + "))";
+  sql += column("'Raw'::text") + column("1") + column("clock_timestamp()");
+  for (int i = 0; i < 2; ++i) sql += column("NULL::timestamptz");  // Validity.
+  for (int i = 0; i < 4; ++i) sql += column("NULL::text");         // Actor, source, channel.
+  for (int i = 0; i < 2; ++i) sql += column("NULL::uuid");         // Causation, correlation.
+  sql += column("'none'::text") + column("false") + column("'{}'::text");
+  for (int i = 0; i < 4; ++i) sql += column("NULL::text");  // Metadata and the like.
+  return sql + column("0::smallint") + ", '{}', '{}', '{}') LIMIT 1";
+}
+
 std::string fresh_schema() {
   static std::atomic<int> made{0};
   return "stele_test_" + std::to_string(::getpid()) + "_" + std::to_string(++made);

@@ -1,8 +1,10 @@
 #include "append.h"
 
 #include <algorithm>
+#include <array>
 #include <list>
 #include <map>
+#include <set>
 #include <thread>
 
 #include "errors.h"
@@ -24,6 +26,12 @@ constexpr int max_attempts = 5;
 constexpr std::string_view lock_call = "SELECT append_locks($1, $2, $3)";
 constexpr std::string_view impatient_lock_call =
     "SELECT set_config('lock_timeout', $4, true), append_locks($1, $2, $3)";  // Until the transaction's end.
+
+constexpr std::string_view patience_call = "SELECT set_config('lock_timeout', $1, true)";
+constexpr std::string_view several_call =
+    "SELECT status, stream_version, first_position, last_position FROM append_several($1, $2, $3, $4, $5, $6, $7, $8, "
+    "$9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, "
+    "$32, $33, $34, $35, $36, $37, $38, $39, $40, $41)";
 
 constexpr std::string_view call =
     "SELECT status, detail, outcome, conflict_index, actual_version, base_versions, first_positions, last_positions "
@@ -97,27 +105,32 @@ void add_command(const std::optional<PreparedCommand>& prepared, Parameters& par
 
 /// A column of the events, as an array with an element for each.
 template <class Value>
-void add_column(const PreparedAppend& append, Type type, Parameters& parameters, Value value) {
+void add_column(std::span<const PreparedAppend> appends, Type type, Parameters& parameters, Value value) {
   Array array(type);
   std::int32_t stream_number = 0;
-  for (const PreparedStream& stream : append.streams) {
-    ++stream_number;
-    for (const PreparedEvent& event : stream.events) value(array, event, stream_number);
+  for (const PreparedAppend& append : appends) {
+    for (const PreparedStream& stream : append.streams) {
+      ++stream_number;
+      for (const PreparedEvent& event : stream.events) value(array, event, stream_number);
+    }
   }
   parameters.add(array);
 }
 
-void add_events(const PreparedAppend& append, Parameters& parameters) {
-  const auto column = [&](Type type, auto value) { add_column(append, type, parameters, value); };
+/// `plain`: without the columns that plain appends have nothing in, see is_plain().
+void add_events(std::span<const PreparedAppend> appends, bool plain, Parameters& parameters) {
+  const auto column = [&](Type type, auto value) { add_column(appends, type, parameters, value); };
   const auto json = [&](std::optional<Json> EventFields::*member) {
     column(Type::text, [member](Array& to, const PreparedEvent& e, std::int32_t) {
       const std::optional<Json>& json_text = e.event->*member;
       json_text ? to.add(json_text->text()) : to.add_null();
     });
   };
-  column(Type::uuid, [](Array& to, const PreparedEvent& e, std::int32_t) {
-    if (e.event_id_given) to.add(e.event_id);
-  });
+  if (!plain) {
+    column(Type::uuid, [](Array& to, const PreparedEvent& e, std::int32_t) {
+      if (e.event_id_given) to.add(e.event_id);
+    });
+  }
   column(Type::int4, [](Array& to, const PreparedEvent&, std::int32_t stream) { to.add(stream); });
   column(Type::uuid, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.event_id); });
   column(Type::text, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.event->type); });
@@ -137,7 +150,9 @@ void add_events(const PreparedAppend& append, Parameters& parameters) {
   column(Type::text, [](Array& to, const PreparedEvent& e, std::int32_t) {
     e.channel ? to.add(to_string(*e.channel)) : to.add_null();
   });
-  column(Type::text, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.event->idempotency_key); });
+  if (!plain) {
+    column(Type::text, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.event->idempotency_key); });
+  }
   column(Type::uuid, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.causation_id); });
   column(Type::uuid, [](Array& to, const PreparedEvent& e, std::int32_t) { to.add(e.event->correlation_id); });
   column(Type::text,
@@ -156,13 +171,15 @@ void add_events(const PreparedAppend& append, Parameters& parameters) {
   Array names(Type::text);
   Array values(Type::text);
   std::int32_t number = 0;
-  for (const PreparedStream& stream : append.streams) {
-    for (const PreparedEvent& event : stream.events) {
-      ++number;
-      for (const auto& [name, value] : event.event->attributes) {
-        events.add(number);
-        names.add(name);
-        values.add(value);
+  for (const PreparedAppend& append : appends) {
+    for (const PreparedStream& stream : append.streams) {
+      for (const PreparedEvent& event : stream.events) {
+        ++number;
+        for (const auto& [name, value] : event.event->attributes) {
+          events.add(number);
+          names.add(name);
+          values.add(value);
+        }
       }
     }
   }
@@ -278,8 +295,102 @@ Parameters parameters_of(const PreparedAppend& append) {
   Parameters parameters;
   add_streams(append, parameters);
   add_command(append.command, parameters);
-  add_events(append, parameters);
+  add_events({&append, 1}, false, parameters);
   return parameters;
+}
+
+// --- Several at once
+
+/// Whether append_several() can do it: events to one stream, of which nothing can be there already but its command.
+bool is_plain(const PreparedAppend& append) {
+  if (append.streams.size() != 1 || append.streams.front().events.empty() || !append.conditions.empty()) return false;
+  if (append.command && append.command->command_id_given) return false;
+  const std::vector<PreparedEvent>& events = append.streams.front().events;
+  return std::none_of(events.begin(), events.end(),
+                      [](const PreparedEvent& event) { return event.event_id_given || event.event->idempotency_key; });
+}
+
+/// Whether it can do all of them together: those of one stream, or of one command, come one after the other.
+bool are_plain(std::span<const PreparedAppend> appends) {
+  std::set<std::array<std::string_view, 3>> streams;
+  std::set<std::array<std::string_view, 3>> commands;
+  return appends.size() > 1 && std::all_of(appends.begin(), appends.end(), [&](const PreparedAppend& append) {
+           if (!is_plain(append)) return false;
+           const StreamKey& stream = *append.streams.front().key;
+           if (!streams.insert({stream.tenant, stream.type, stream.id}).second) return false;
+           if (!append.command) return true;
+           const CommandKey& key = append.command->command->key;
+           return commands.insert({append.tenant, key.source, key.request_id}).second;
+         });
+}
+
+/// The parameters of append_several(), in its order.
+Parameters parameters_of_several(std::span<const PreparedAppend> appends) {
+  Parameters parameters;
+  const auto column = [&](Type type, auto value) {
+    Array array(type);
+    for (const PreparedAppend& append : appends) value(array, append);
+    parameters.add(array);
+  };
+  const auto of_stream = [&](Type type, auto value) {
+    column(type, [&](Array& to, const PreparedAppend& append) { to.add(value(append.streams.front())); });
+  };
+  column(Type::text, [](Array& to, const PreparedAppend& append) { to.add(append.tenant); });
+  of_stream(Type::text, [](const PreparedStream& stream) { return stream.key->type; });
+  of_stream(Type::text, [](const PreparedStream& stream) { return stream.key->id; });
+  of_stream(Type::int2, [](const PreparedStream& stream) { return kind_number(stream.expected); });
+  of_stream(Type::int8, [](const PreparedStream& stream) { return stream.expected.version().value(); });
+  of_stream(Type::int4, [](const PreparedStream& stream) { return static_cast<std::int32_t>(stream.events.size()); });
+  const auto of_command = [&](Type type, auto value) {
+    column(type, [&](Array& to, const PreparedAppend& append) {
+      append.command ? value(to, *append.command) : to.add_null();
+    });
+  };
+  of_command(Type::text, [](Array& to, const PreparedCommand& c) { to.add(c.command->key.source); });
+  of_command(Type::text, [](Array& to, const PreparedCommand& c) { to.add(c.command->key.request_id); });
+  of_command(Type::uuid, [](Array& to, const PreparedCommand& c) { to.add(c.command_id); });
+  of_command(Type::text, [](Array& to, const PreparedCommand& c) { to.add(c.command->type); });
+  of_command(Type::text,
+             [](Array& to, const PreparedCommand& c) { c.stream != nullptr ? to.add(c.stream->type) : to.add_null(); });
+  of_command(Type::text,
+             [](Array& to, const PreparedCommand& c) { c.stream != nullptr ? to.add(c.stream->id) : to.add_null(); });
+  of_command(Type::text, [](Array& to, const PreparedCommand& c) {
+    c.command->actor ? to.add(to_string(c.command->actor->type)) : to.add_null();
+  });
+  of_command(Type::text, [](Array& to, const PreparedCommand& c) {
+    c.command->actor ? to.add(c.command->actor->id) : to.add_null();
+  });
+  of_command(Type::text, [](Array& to, const PreparedCommand& c) {
+    c.command->channel ? to.add(to_string(*c.command->channel)) : to.add_null();
+  });
+  of_command(Type::text, [](Array& to, const PreparedCommand& c) {
+    c.command->data ? to.add(c.command->data->text()) : to.add_null();
+  });
+  of_command(Type::bytea, [](Array& to, const PreparedCommand& c) {
+    to.add(std::string_view(reinterpret_cast<const char*>(c.fingerprint.data()), c.fingerprint.size()));
+  });
+  add_events(appends, true, parameters);
+  return parameters;
+}
+
+/// Its command is recorded: nothing of it was written.
+bool is_known(const Result& rows, int row) {
+  return rows.text(row, 0) == "known";
+}
+
+AppendResult understand_one_of_several(const PreparedAppend& append, const Result& rows, int row) {
+  const PreparedStream& stream = append.streams.front();
+  AppendResult result;
+  const std::int64_t version = rows.integer(row, 1);
+  if (rows.text(row, 0) == "conflict") {
+    result.status = AppendStatus::conflict;
+    result.conflict = VersionConflict{*stream.key, stream.expected, Version(version)};
+  } else {
+    result.streams.push_back({*stream.key, Version(version + 1),
+                              Version(version + static_cast<std::int64_t>(stream.events.size())),
+                              Position(rows.integer(row, 2)), Position(rows.integer(row, 3))});
+  }
+  return result;
 }
 
 constexpr char separator = '\x1F';  // As in migration 0001.
@@ -320,7 +431,17 @@ Error as_unknown(const Error& error) {
                 .outcome = Outcome::unknown});
 }
 
-/// The rows of the calls, behind that of the locks.
+std::vector<Result> execute_in_doubt(Session& session, const std::vector<Session::Call>& calls,
+                                     const std::function<void()>& written) {
+  try {
+    return session.execute_together(calls, written);
+  } catch (const Error& error) {
+    if (is_lost(session, error)) throw as_unknown(error);
+    throw;
+  }
+}
+
+/// The rows of the calls of append(), behind that of the locks.
 std::vector<Result> execute_together(Session& session, std::span<const PreparedAppend> appends,
                                      std::optional<std::chrono::milliseconds> patience,
                                      const std::function<void()>& written) {
@@ -333,12 +454,21 @@ std::vector<Result> execute_together(Session& session, std::span<const PreparedA
   calls.reserve(parameters.size());
   calls.push_back({patience ? impatient_lock_call : lock_call, &parameters.front()});
   for (std::size_t i = 1; i < parameters.size(); ++i) calls.push_back({call, &parameters[i]});
-  try {
-    return session.execute_together(calls, written);
-  } catch (const Error& error) {
-    if (is_lost(session, error)) throw as_unknown(error);
-    throw;
+  return execute_in_doubt(session, calls, written);
+}
+
+/// The rows of append_several(), one for each.
+Result execute_several(Session& session, std::span<const PreparedAppend> appends,
+                       std::optional<std::chrono::milliseconds> patience, const std::function<void()>& written) {
+  Parameters wait;
+  const Parameters several = parameters_of_several(appends);
+  std::vector<Session::Call> calls;
+  if (patience) {
+    wait.add(Type::text, std::to_string(patience->count()));
+    calls.push_back({patience_call, &wait});
   }
+  calls.push_back({several_call, &several});
+  return std::move(execute_in_doubt(session, calls, written).back());
 }
 
 /// The transaction was committed: nothing that goes wrong now says that the append was not applied.
@@ -393,9 +523,20 @@ AppendResult append_one(Session& session, const PreparedAppend& append, steady_c
 }
 
 std::vector<driver::AppendAnswer> append_together(Session& session, std::span<const PreparedAppend> appends) {
-  const std::vector<Result> rows = execute_together(session, appends, {}, {});
   std::vector<driver::AppendAnswer> answers;
   answers.reserve(appends.size());
+  if (are_plain(appends)) {
+    const Result rows = execute_several(session, appends, {}, {});
+    for (std::size_t i = 0; i < appends.size(); ++i) {
+      const auto row = static_cast<int>(i);
+      answers.push_back(answer_after_commit([&] {
+        return is_known(rows, row) ? append_one(session, appends[i], steady_clock::now())
+                                   : understand_one_of_several(appends[i], rows, row);
+      }));
+    }
+    return answers;
+  }
+  const std::vector<Result> rows = execute_together(session, appends, {}, {});
   for (std::size_t i = 0; i < appends.size(); ++i) {
     answers.push_back(answer_after_commit([&] { return understand(session, appends[i], rows[i + 1]); }));
   }
@@ -406,8 +547,17 @@ std::vector<std::optional<driver::AppendAnswer>> append_in_company(Session& sess
                                                                    std::span<const PreparedAppend> appends,
                                                                    std::chrono::milliseconds patience,
                                                                    const std::function<void()>& written) {
-  const std::vector<Result> rows = execute_together(session, appends, patience, written);
   std::vector<std::optional<driver::AppendAnswer>> answers(appends.size());
+  if (are_plain(appends)) {
+    const Result rows = execute_several(session, appends, patience, written);
+    for (std::size_t i = 0; i < appends.size(); ++i) {
+      const auto row = static_cast<int>(i);
+      if (is_known(rows, row)) continue;
+      answers[i] = answer_after_commit([&] { return understand_one_of_several(appends[i], rows, row); });
+    }
+    return answers;
+  }
+  const std::vector<Result> rows = execute_together(session, appends, patience, written);
   for (std::size_t i = 0; i < appends.size(); ++i) {
     if (is_found(rows[i + 1])) continue;
     answers[i] = answer_after_commit([&] { return understand(session, appends[i], rows[i + 1]); });

@@ -287,6 +287,62 @@ void append_all_gives_each_its_own_result(Harness& harness) {
   expect_numbers(store, thing("c"), {1});
 }
 
+// Each of another stream, so that a backend may do all of them at once.
+void append_all_judges_each_of_many_streams(Harness& harness) {
+  EventStore store = open_store(harness);
+  store.append(thing("two"), ExpectedVersion::any(), events(2)).or_throw();
+  store.append(thing("three"), ExpectedVersion::any(), events(3)).or_throw();
+  store.append(thing("one"), ExpectedVersion::any(), events(1)).or_throw();
+  const AppendRequest known = request(command("known"), thing("known"), ExpectedVersion::no_stream(), events(2));
+  const AppendResult original = store.append(known).or_throw();
+  store.append(request(command("used"), thing("used"), ExpectedVersion::any(), events(1))).or_throw();
+  NewEvent with_attributes = event();
+  with_attributes.attributes = {{"room", "blue"}, {"run", "7"}};
+  const std::vector<AppendRequest> asked = {
+      request(thing("two"), ExpectedVersion::exactly(2), events(2, 3)),
+      request(thing("three"), ExpectedVersion::exactly(2), events(1, 4)),
+      request(thing("new"), ExpectedVersion::no_stream(), events(1)),
+      request(thing("one"), ExpectedVersion::no_stream(), events(1, 2)),
+      request(thing("missing"), ExpectedVersion::stream_exists(), events(1)),
+      request(thing("missing too"), ExpectedVersion::exactly(1), events(1)),
+      request(thing("at zero"), ExpectedVersion::exactly(0), events(3)),
+      request(thing("any"), ExpectedVersion::any(), {with_attributes}),
+      known,
+      request(command("used", "shop", "other"), thing("known too"), ExpectedVersion::any(), events(1)),
+      request(command("fresh"), thing("of a command"), ExpectedVersion::any(), events(2)),
+      request(command("in vain"), thing("in vain"), ExpectedVersion::stream_exists(), events(1)),
+  };
+  const std::vector<AppendResult> results = store.append_all(asked);
+  ASSERT_EQ(results.size(), asked.size());
+  expect_appended(results[0], 3, 4);
+  expect_conflict(results[1], thing("three"), ExpectedVersion::exactly(2), 3);
+  expect_appended(results[2], 1, 1);
+  expect_conflict(results[3], thing("one"), ExpectedVersion::no_stream(), 1);
+  expect_conflict(results[4], thing("missing"), ExpectedVersion::stream_exists(), 0);
+  expect_conflict(results[5], thing("missing too"), ExpectedVersion::exactly(1), 0);
+  expect_appended(results[6], 1, 3);
+  expect_appended(results[7], 1, 1);
+  expect_replay_of(original, results[8]);
+  expect_status(AppendStatus::request_id_reused, results[9]);
+  expect_appended(results[10], 1, 2);
+  expect_conflict(results[11], thing("in vain"), ExpectedVersion::stream_exists(), 0);
+  expect_numbers(store, thing("two"), {1, 2, 3, 4});
+  expect_numbers(store, thing("three"), {1, 2, 3});
+  expect_numbers(store, thing("one"), {1});
+  expect_numbers(store, thing("known"), {1, 2});
+  for (const char* nothing : {"missing", "missing too", "known too", "in vain"}) {
+    EXPECT_EQ(store.stream_version(thing(nothing)), Version(0)) << nothing;
+  }
+  expect_stored(with_attributes, stream_events(store, thing("any")).at(0));
+  EXPECT_EQ(store.find_command(asked[10].command->key).value().outcome, results[10].streams);
+  EXPECT_FALSE(store.find_command(asked[11].command->key));
+  for (const RecordedEvent& each : stream_events(store, thing("of a command"))) {
+    ASSERT_TRUE(each.command);
+    EXPECT_EQ(each.command->request_id, "fresh");
+  }
+  EXPECT_TRUE(store.verify().ok());
+}
+
 void append_all_sees_what_came_before_in_the_call(Harness& harness) {
   EventStore store = open_store(harness);
   const std::vector<AppendRequest> asked{request(thing("a"), ExpectedVersion::no_stream(), events_with_ids({1})),
@@ -405,6 +461,7 @@ constexpr Case all_append_cases[] = {
     {"G4", "a_stream_without_events_beside_one_with_events", a_stream_without_events_beside_one_with_events},
     {"API", "an_append_names_a_stream_or_a_command", an_append_names_a_stream_or_a_command},
     {"G4", "append_all_gives_each_its_own_result", append_all_gives_each_its_own_result},
+    {"G4", "append_all_judges_each_of_many_streams", append_all_judges_each_of_many_streams},
     {"G4", "append_all_sees_what_came_before_in_the_call", append_all_sees_what_came_before_in_the_call},
     {"G4", "a_failed_append_leaves_its_neighbours_alone", a_failed_append_leaves_its_neighbours_alone},
     {"API", "append_all_checks_everything_first", append_all_checks_everything_first},

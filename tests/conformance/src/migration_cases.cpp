@@ -199,6 +199,17 @@ void a_migrated_database_is_a_store(Harness& harness) {
   EXPECT_EQ(store.driver().migrations()->dump_schema(), store_of(*usual).dump_schema());
 }
 
+/// Whether there is nothing in a script but lines of comment.
+bool is_comment(std::string_view script) {
+  while (!script.empty()) {
+    const std::size_t end = std::min(script.find('\n'), script.size());
+    const std::string_view line = script.substr(0, end);
+    script.remove_prefix(std::min(end + 1, script.size()));
+    if (!line.empty() && !line.starts_with("--")) return false;
+  }
+  return true;
+}
+
 void down_and_up_again_gives_the_same_schema(Harness& harness) {
   const std::unique_ptr<Driver> driver = harness.open_unmigrated();
   MigrationStore& store = store_of(*driver);
@@ -212,7 +223,9 @@ void down_and_up_again_gives_the_same_schema(Harness& harness) {
     EXPECT_EQ(numbers_of(migrator.up(only(1))), range(n, n));
     EXPECT_EQ(migrator.status().current, n);
     schemas.push_back(store.dump_schema());
-    EXPECT_NE(schemas[static_cast<std::size_t>(n)], schemas[static_cast<std::size_t>(n) - 1]);
+    // Some are another backend's, and have nothing to do here.
+    const bool does_something = !is_comment(store.migrations()[static_cast<std::size_t>(n) - 1].up);
+    EXPECT_EQ(schemas[static_cast<std::size_t>(n)] != schemas[static_cast<std::size_t>(n) - 1], does_something) << n;
   }
   for (int n = latest; n >= 1; --n) {
     const std::vector<MigrationStepInfo> steps = migrator.down(only(1));

@@ -1,0 +1,1 @@
+-- Of PostgreSQL alone: it sends the appends of many threads to the server together.
