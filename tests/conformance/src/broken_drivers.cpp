@@ -920,6 +920,18 @@ class DeadLettersApart final : public BrokenTransaction {
   }
 };
 
+/// Gives a hook no more than the first page of what was written.
+class HookOfOnePage final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  AppendAnswer append_with_hook(const PreparedAppend& append, const driver::AppendHook& hook) override {
+    return inner().append_with_hook(append, [&](auto& transaction, std::span<const RecordedEvent> events) {
+      hook(transaction, events.first(std::min<std::size_t>(events.size(), 64)));
+    });
+  }
+};
+
 /// The hook is called when the append is committed, in a transaction of its own.
 class HookAfterwards final : public ForwardingDriver {
  public:
@@ -1604,6 +1616,10 @@ std::vector<BrokenDriver> broken_drivers() {
        "dead letters outlive the transaction that recorded them",
        {"checkpoints/G13_dead_letters_are_kept_with_the_transaction"},
        wrap_in<BrokenTransactions<DeadLettersApart>>},
+      {"hook_of_one_page",
+       "an append's hook is given no more than the first 64 events",
+       {"checkpoints/G13_a_hook_sees_all_of_a_large_append"},
+       wrap_in<HookOfOnePage>},
       {"hook_afterwards",
        "an append's hook is called when the append is committed",
        {"checkpoints/G4_what_a_hook_throws_leaves_nothing", "checkpoints/G4_nothing_is_seen_before_the_hook_is_done",

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <future>
 #include <mutex>
+#include <numeric>
 #include <set>
 #include <thread>
 
@@ -693,6 +694,33 @@ void a_hook_sees_what_is_written(Harness& harness) {
   EXPECT_TRUE(store.verify().ok());
 }
 
+// How many rows a driver asks for at once may depend on what it read before: after a large event, few.
+void a_hook_sees_all_of_a_large_append(Harness& harness) {
+  EventStore store = open_store(harness);
+  const auto numbers_seen = [&](const std::string& stream, std::vector<NewEvent> written) {
+    std::vector<std::int64_t> seen;
+    send_with_hook(store.driver(), request(thing(stream), ExpectedVersion::any(), std::move(written)),
+                   [&](auto&, std::span<const RecordedEvent> events) {
+                     for (const RecordedEvent& event : events) seen.push_back(event.version.value());
+                   });
+    return seen;
+  };
+  const NewEvent large = event("happened", "{\"p\":\"" + std::string(4'000'000, 'x') + "\"}");
+  std::vector<std::int64_t> all(300);
+  std::iota(all.begin(), all.end(), 1);
+  EXPECT_EQ(numbers_seen("large", {large}), std::vector<std::int64_t>{1});
+  EXPECT_EQ(numbers_seen("many", events(300)), all);
+  EXPECT_EQ(numbers_seen("large", {large}), std::vector<std::int64_t>{2});
+  // Of several streams, those behind the one that takes several pages, too.
+  AppendRequest several;
+  for (const char* stream : {"first", "second", "third"}) {
+    several.streams.push_back({thing(stream), ExpectedVersion::any(), events(100)});
+  }
+  std::size_t seen = 0;
+  send_with_hook(store.driver(), several, [&](auto&, auto events) { seen = events.size(); });
+  EXPECT_EQ(seen, 300u);
+}
+
 void a_hook_is_called_for_new_events_alone(Harness& harness) {
   EventStore store = open_store(harness);
   AppendRequest first = request(command("r-1"), thing("a"), ExpectedVersion::any(), events(1));
@@ -845,6 +873,7 @@ constexpr Case all_checkpoint_cases[] = {
     {"G7", "the_log_is_settled_up_to_its_end", needs_read_models, the_log_is_settled_up_to_its_end},
     {"G7", "nothing_comes_below_what_is_settled", needs_read_models, nothing_comes_below_what_is_settled},
     {"G13", "a_hook_sees_what_is_written", needs_read_models, a_hook_sees_what_is_written},
+    {"G13", "a_hook_sees_all_of_a_large_append", needs_read_models, a_hook_sees_all_of_a_large_append},
     {"API", "a_hook_is_called_for_new_events_alone", needs_read_models, a_hook_is_called_for_new_events_alone},
     {"G4", "what_a_hook_throws_leaves_nothing", needs_read_models, what_a_hook_throws_leaves_nothing},
     {"API", "a_hook_does_not_commit", needs_read_models, a_hook_does_not_commit},
