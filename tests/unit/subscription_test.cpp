@@ -836,6 +836,23 @@ TEST_F(Subscribing, ALeaseThatRanOutUnseenIsRenewedBeforeTheNextEvent) {
   EXPECT_EQ(seen.positions(), range(1, 3));  // Nothing twice: nobody else had it meanwhile.
 }
 
+// The database is slow: whatever a renewal gives has run out when its answer comes.
+TEST_F(Subscribing, ARenewalThatTakesLongerThanItsLeaseIsAnAnswer) {
+  SubscriptionOptions options = named();
+  options.lease = 20ms;
+  control.at("renew_lease", [](int call) {
+    if (call <= 200) std::this_thread::sleep_for(40ms);  // It fails rather than to hang.
+  });
+  {
+    Subscription subscription(store, options, see());
+    ASSERT_TRUE(control.wait_for_count("renewed", 2));
+    ASSERT_TRUE(subscription.wait_for(append(3), patience));
+    subscription.stop();
+  }
+  EXPECT_LT(control.count("renew_lease"), 100) << "it renewed again and again";
+  EXPECT_EQ(seen.positions(), range(1, 3));
+}
+
 TEST_F(Subscribing, WhoLostItsLeaseSavesNothingAndStartsBehindTheOther) {
   append(4);
   SubscriptionOptions options = named();
