@@ -631,6 +631,21 @@ TEST_F(Subscribing, ACallbackIsNotTakenForTheDatabase) {
   }
 }
 
+TEST_F(Subscribing, WhatTroubleThrowsEndsItToo) {
+  append();
+  for (const bool of_handler : {false, true}) {
+    SubscriptionOptions options = fast();
+    options.on_error = {.retries = 1'000'000, .first_pause = 1ms, .longest_pause = 1ms};
+    options.trouble = [calls = 0](const Error&) mutable {
+      if (++calls == 1) throw testing::unreachable();
+    };
+    control.fail("read_log", of_handler ? 0 : 1'000'000);
+    Subscription subscription(store, options, [](const RecordedEvent&) { throw std::runtime_error("no"); });
+    EXPECT_TRUE(comes_true([&] { return subscription.state() == State::failed; })) << of_handler;
+    EXPECT_EQ(subscription.error().value_or(Error(ErrorCode::internal, "none")).code(), ErrorCode::cannot_connect);
+  }
+}
+
 // --- With a name
 
 TEST_F(Subscribing, ANameRemembersAndStartCountsOnce) {
