@@ -710,5 +710,27 @@ TEST(InlineProjection, RunsOnceWhenAnAnswerIsLost) {
   EXPECT_EQ(effects->counts(), (Numbers{{1, 1}, {2, 1}, {3, 1}, {4, 1}, {5, 1}}));
 }
 
+TEST_F(Projecting, WhatWasAppendedBeforeAnInlineFailureWakesThoseWhoFollow) {
+  class Refusing final : public Projection {
+   public:
+    std::string name() const override { return "refusing"; }
+    void apply(const RecordedEvent& event, ProjectionContext&) override {
+      if (event.type == "Bad") throw std::runtime_error("no");
+    }
+  };
+  store.use_inline_projection(std::make_shared<Refusing>());
+  ProjectionRunner runner(store, effects, fast());
+  ASSERT_TRUE(runner.wait_for(append(), patience));
+  ASSERT_TRUE(comes_true([&] { return runner.state() == State::live; }));
+  std::vector<AppendRequest> several(3);
+  for (AppendRequest& request : several) {
+    request.streams.push_back({StreamKey("order", "8"), ExpectedVersion::any(), {testing::event_of("E")}});
+  }
+  several.back().streams.front().events = {testing::event_of("Bad")};
+  EXPECT_THROW(store.append_all(several), std::runtime_error);
+  EXPECT_TRUE(runner.wait_for(Position(3), 5s)) << "nothing told it of the two that are there";
+  EXPECT_EQ(effects->counts(), once(3));
+}
+
 }  // namespace
 }  // namespace stele
