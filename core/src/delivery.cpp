@@ -128,7 +128,8 @@ void Delivery::dead_letter(const LogPage::Failure& failure, std::int32_t attempt
 bool Delivery::save(Position position) {
   Named& named = *named_;
   const auto saved = [&] {
-    const std::unique_ptr<driver::ReadModelTransaction> transaction = store_.driver().begin_read_model();
+    const std::unique_ptr<driver::ReadModelTransaction> transaction =
+        store_.driver().begin_read_model(idle_limit(lease_time_));
     if (!transaction->move_checkpoint(*named.lease, position)) return false;
     for (const driver::DeadLetter& letter : named.letters) transaction->add_dead_letter(letter);
     transaction->commit();

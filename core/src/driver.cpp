@@ -52,7 +52,9 @@ AppendAnswer Driver::append_with_hook(const PreparedAppend& /*append*/, const Ap
   unsupported("inline projections");
 }
 
-void ReadModelTransaction::check_connection() {}
+std::optional<Error> ReadModelTransaction::database_error(const std::exception_ptr& /*thrown*/) {
+  return std::nullopt;
+}
 
 void ReadModelTransaction::on_commit(std::function<void()> /*change*/) {
   unsupported("read models outside of its database");
@@ -114,7 +116,7 @@ std::vector<DeadLetter> ReadSide::list_dead_letters(const ProjectionKey& /*key*/
 bool ReadSide::remove_dead_letter(const PartKey& /*key*/, Position /*position*/) {
   unsupported("projections");
 }
-std::unique_ptr<ReadModelTransaction> ReadSide::begin_read_model() {
+std::unique_ptr<ReadModelTransaction> ReadSide::begin_read_model(std::chrono::milliseconds /*idle_limit*/) {
   unsupported("projections");
 }
 

@@ -15,7 +15,13 @@ using std::chrono::milliseconds;
 namespace {
 // After a renewal, so that who waits for it has a turn. One that takes as long as the lease is due again at once.
 constexpr milliseconds least_pause{10};
+
+constexpr milliseconds least_idle_limit{5'000};
 }  // namespace
+
+milliseconds idle_limit(milliseconds lease) {
+  return std::max(2 * lease, least_idle_limit);
+}
 
 std::string new_holder() {
   std::array<char, 64> host{};

@@ -63,6 +63,10 @@ class LeaseKeeper {
   std::thread thread_;
 };
 
+/// How long a transaction of who has such a lease may be left alone before a server may end it. Others want what it has
+/// locked as soon as the lease has run out; but no handler that only is slow is to be cut off.
+std::chrono::milliseconds idle_limit(std::chrono::milliseconds lease);
+
 /// Host, process and a random number, to be recognised by: at most 128 bytes.
 std::string new_holder();
 

@@ -159,7 +159,7 @@ class MemoryDriver final : public driver::Driver {
   bool remove_dead_letter(const driver::PartKey& key, Position position) override {
     return read_side_.remove_dead_letter(key, position);
   }
-  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override {
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model(std::chrono::milliseconds /*idle_limit*/) override {
     return std::make_unique<detail::MemoryTransaction>(read_side_, false);
   }
 

@@ -151,8 +151,8 @@ class TenantDriver final : public Driver {
     check(key.projection);
     return inner_->remove_dead_letter(key, position);
   }
-  std::unique_ptr<ReadModelTransaction> begin_read_model() override {
-    return std::make_unique<Transaction>(*this, inner_->begin_read_model());
+  std::unique_ptr<ReadModelTransaction> begin_read_model(std::chrono::milliseconds idle_limit) override {
+    return std::make_unique<Transaction>(*this, inner_->begin_read_model(idle_limit));
   }
 
   std::int64_t event_types_revision(const std::string& tenant) override {
@@ -233,7 +233,9 @@ class TenantDriver final : public Driver {
       driver_.check(projection);
       return inner_.activate(projection, from, generation);
     }
-    void check_connection() override { inner_.check_connection(); }
+    std::optional<Error> database_error(const std::exception_ptr& thrown) override {
+      return inner_.database_error(thrown);
+    }
     void commit() override { inner_.commit(); }
 
    private:

@@ -207,7 +207,7 @@ bool MssqlDriver::remove_dead_letter(const driver::PartKey& key, Position positi
   return reading([&](Session& session) { return mssql::remove_dead_letter(session, key, position); });
 }
 
-std::unique_ptr<driver::ReadModelTransaction> MssqlDriver::begin_read_model() {
+std::unique_ptr<driver::ReadModelTransaction> MssqlDriver::begin_read_model(std::chrono::milliseconds /*idle_limit*/) {
   for (bool again = true;; again = false) {
     try {
       return std::make_unique<OwnReadModel>(lease());

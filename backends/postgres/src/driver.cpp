@@ -253,10 +253,10 @@ bool PostgresDriver::remove_dead_letter(const driver::PartKey& key, Position pos
   return reading([&](Session& session) { return postgres::remove_dead_letter(session, key, position); });
 }
 
-std::unique_ptr<driver::ReadModelTransaction> PostgresDriver::begin_read_model() {
+std::unique_ptr<driver::ReadModelTransaction> PostgresDriver::begin_read_model(std::chrono::milliseconds idle_limit) {
   for (bool again = true;; again = false) {
     try {
-      return std::make_unique<OwnReadModel>(lease());
+      return std::make_unique<OwnReadModel>(lease(), idle_limit);
     } catch (const Error& error) {  // A connection of the pool may have been lost long ago.
       if (error.code() != ErrorCode::cannot_connect || !again) throw;
     }

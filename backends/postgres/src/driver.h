@@ -55,7 +55,7 @@ class PostgresDriver final : public driver::Driver, public driver::MigrationStor
                                std::chrono::milliseconds time) override;
   std::vector<driver::DeadLetter> list_dead_letters(const driver::ProjectionKey& key, std::size_t limit) override;
   bool remove_dead_letter(const driver::PartKey& key, Position position) override;
-  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override;
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model(std::chrono::milliseconds idle_limit) override;
 
   std::int64_t event_types_revision(const std::string& tenant) override;
   driver::EventTypes list_event_types(const std::string& tenant) override;

@@ -256,7 +256,7 @@ bool SqliteDriver::remove_dead_letter(const driver::PartKey& key, Position posit
   return in_write_transaction([&](Session& session) { return sqlite::remove_dead_letter(session, key, position); });
 }
 
-std::unique_ptr<driver::ReadModelTransaction> SqliteDriver::begin_read_model() {
+std::unique_ptr<driver::ReadModelTransaction> SqliteDriver::begin_read_model(std::chrono::milliseconds /*idle_limit*/) {
   return std::make_unique<OwnReadModel>(lease_writer(), handler_thread_);
 }
 

@@ -4,6 +4,7 @@
 
 #include "errors.h"
 #include "projections.h"
+#include "stele_soci/handler_errors.h"
 
 namespace stele::sqlite {
 
@@ -31,6 +32,13 @@ void ReadModel::add_dead_letter(const driver::DeadLetter& letter) {
 
 bool ReadModel::activate(const driver::ProjectionKey& projection, std::int32_t from, std::int32_t generation) {
   return sqlite::activate(require_open(), projection, from, generation);
+}
+
+std::optional<Error> ReadModel::database_error(const std::exception_ptr& thrown) {
+  return soci_backend::first_known(thrown, [](const std::exception& error) -> std::optional<Error> {
+    const std::optional<int> code = result_code_of(error);
+    return code ? std::optional(make_error(*code, "read model")) : std::nullopt;
+  });
 }
 
 void ReadModel::commit() {

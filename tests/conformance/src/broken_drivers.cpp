@@ -760,8 +760,8 @@ class BrokenTransactions final : public ForwardingDriver {
  public:
   using ForwardingDriver::ForwardingDriver;
 
-  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override {
-    return std::make_unique<Transaction>(inner(), inner().begin_read_model());
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model(std::chrono::milliseconds idle_limit) override {
+    return std::make_unique<Transaction>(inner(), inner().begin_read_model(idle_limit));
   }
 };
 
@@ -826,7 +826,7 @@ class FenceStays final : public ForwardingDriver {
     const std::optional<Lease> current = current_lease(inner(), lease);
     return current && inner().renew_lease(*current, time);
   }
-  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override;
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model(std::chrono::milliseconds idle_limit) override;
 };
 
 class MovedByZombies final : public BrokenTransaction {
@@ -839,8 +839,8 @@ class MovedByZombies final : public BrokenTransaction {
   }
 };
 
-std::unique_ptr<driver::ReadModelTransaction> FenceStays::begin_read_model() {
-  return std::make_unique<MovedByZombies>(inner(), inner().begin_read_model());
+std::unique_ptr<driver::ReadModelTransaction> FenceStays::begin_read_model(std::chrono::milliseconds idle_limit) {
+  return std::make_unique<MovedByZombies>(inner(), inner().begin_read_model(idle_limit));
 }
 
 /// The checkpoint is committed by itself, before the effects.
@@ -1383,7 +1383,7 @@ class NoOp final : public ForwardingDriver {
   std::int32_t announce_member(const driver::ProjectionKey&, const std::string&, std::chrono::milliseconds) override {
     return 1;
   }
-  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override {
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model(std::chrono::milliseconds) override {
     return std::make_unique<NoOpTransaction>();
   }
 

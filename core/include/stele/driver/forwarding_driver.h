@@ -82,7 +82,9 @@ class ForwardingDriver : public Driver {
   bool remove_dead_letter(const PartKey& key, Position position) override {
     return inner_->remove_dead_letter(key, position);
   }
-  std::unique_ptr<ReadModelTransaction> begin_read_model() override { return inner_->begin_read_model(); }
+  std::unique_ptr<ReadModelTransaction> begin_read_model(std::chrono::milliseconds idle_limit) override {
+    return inner_->begin_read_model(idle_limit);
+  }
 
   std::int64_t event_types_revision(const std::string& tenant) override { return inner_->event_types_revision(tenant); }
   EventTypes list_event_types(const std::string& tenant) override { return inner_->list_event_types(tenant); }
@@ -146,7 +148,9 @@ class ForwardingTransaction : public ReadModelTransaction {
   bool activate(const ProjectionKey& projection, std::int32_t from, std::int32_t generation) override {
     return inner_->activate(projection, from, generation);
   }
-  void check_connection() override { inner_->check_connection(); }
+  std::optional<Error> database_error(const std::exception_ptr& thrown) override {
+    return inner_->database_error(thrown);
+  }
   void commit() override { inner_->commit(); }
 
  protected:

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "stele/append.h"
+#include "stele/error.h"
 #include "stele/event.h"
 #include "stele/export.h"
 #include "stele/snapshot.h"
@@ -107,9 +109,11 @@ class STELE_API ReadModelTransaction {
   /// is a lock. From 0, which is never active, it only asks whether the database answers.
   virtual bool activate(const ProjectionKey& projection, std::int32_t from, std::int32_t generation) = 0;
 
-  /// For who got an error from a handler and asks whose fault it is: throws cannot_connect (retryable) when the
-  /// connection to the database is lost. The default does nothing.
-  virtual void check_connection();
+  /// For who got an exception from a handler and asks whose fault it is: what the database said, as the driver would
+  /// throw it, when `thrown`, or an exception nested in it, is the database's own. Nothing when it is not, or when it
+  /// is about what the handler asked for: a statement that was cancelled because it took too long. Never asks the
+  /// database. The default knows of nothing.
+  virtual std::optional<Error> database_error(const std::exception_ptr& thrown);
 
   /// Need not wait for the disk: a crash of the server may take it back, with all that was committed later, and its
   /// caller may survive that. But not what a switch or a dead letter is part of: who was told of those has done with
@@ -184,8 +188,10 @@ class STELE_API ReadSide {
   virtual bool remove_dead_letter(const PartKey& key, Position position);
 
   /// A transaction for a handler. Waits for the database until the deadline of the URL. On SQLite it holds the write
-  /// lock.
-  virtual std::unique_ptr<ReadModelTransaction> begin_read_model();
+  /// lock. With an `idle_limit`, a server that can ends it when nothing came from its holder for so long: one that is
+  /// frozen, or that cannot be reached any more, is not to keep rows locked that others wait for. 0: none.
+  virtual std::unique_ptr<ReadModelTransaction> begin_read_model(
+      std::chrono::milliseconds idle_limit = std::chrono::milliseconds(0));
 };
 
 }  // namespace stele::driver
