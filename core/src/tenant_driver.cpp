@@ -100,9 +100,14 @@ class TenantDriver final : public Driver {
     return inner_->delete_snapshots(which);
   }
 
-  ProjectionState open_projection(const ProjectionKey& key, std::int32_t parts, Position start) override {
+  ProjectionState open_projection(const ProjectionKey& key, std::int32_t parts, Position start,
+                                  ProjectionKind kind) override {
     check(key);
-    return inner_->open_projection(key, parts, start);
+    return inner_->open_projection(key, parts, start, kind);
+  }
+  bool change_kind(const ProjectionKey& key, ProjectionKind from, ProjectionKind to) override {
+    check(key);
+    return inner_->change_kind(key, from, to);
   }
   std::optional<ProjectionState> find_projection(const ProjectionKey& key) override {
     check(key);
@@ -232,6 +237,10 @@ class TenantDriver final : public Driver {
     bool activate(const ProjectionKey& projection, std::int32_t from, std::int32_t generation) override {
       driver_.check(projection);
       return inner_.activate(projection, from, generation);
+    }
+    bool is_inline(const ProjectionKey& projection, std::int32_t generation) override {
+      driver_.check(projection);
+      return inner_.is_inline(projection, generation);
     }
     std::optional<Error> database_error(const std::exception_ptr& thrown) override {
       return inner_.database_error(thrown);

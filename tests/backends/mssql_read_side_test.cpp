@@ -591,5 +591,19 @@ TEST_F(MssqlListener, CostsNextToNothingWhenIdle) {
   EXPECT_LT(cost, 20'000) << "microseconds in two seconds";
 }
 
+// One that was made before kinds were kept.
+TEST_F(MssqlReadSide, WhoOpensAnOldOneSaysWhatItIs) {
+  using Kind = driver::ProjectionKind;
+  run("UPDATE $(schema).projections SET kind = NULL");
+  EXPECT_EQ(driver().find_projection(part.projection)->kind, std::nullopt);
+  EXPECT_EQ(driver().list_projections().at(0).kind, std::nullopt);
+  const auto open_as = [&](Kind kind, int parts) {
+    return driver().open_projection(part.projection, parts, Position(0), kind).kind;
+  };
+  EXPECT_EQ(error_of([&] { open_as(Kind::relay, 2); }).code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(open_as(Kind::relay, 1), Kind::relay);
+  EXPECT_EQ(error_of([&] { open_as(Kind::projection, 1); }).code(), ErrorCode::invalid_argument);
+}
+
 }  // namespace
 }  // namespace stele::testing

@@ -504,5 +504,19 @@ TEST_F(PostgresReadSide, DeadLettersAreCountedOnlyWhenProjectionsAreListed) {
   EXPECT_EQ(driver().open_projection(part.projection, 1).dead_letters, 0);
 }
 
+// One that was made before kinds were kept.
+TEST_F(PostgresReadSide, WhoOpensAnOldOneSaysWhatItIs) {
+  using Kind = driver::ProjectionKind;
+  schema_->connect().run("UPDATE projections SET kind = NULL");
+  EXPECT_EQ(driver().find_projection(part.projection)->kind, std::nullopt);
+  EXPECT_EQ(driver().list_projections().at(0).kind, std::nullopt);
+  const auto open_as = [&](Kind kind, int parts) {
+    return driver().open_projection(part.projection, parts, Position(0), kind).kind;
+  };
+  EXPECT_EQ(error_of([&] { open_as(Kind::relay, 2); }).code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(open_as(Kind::relay, 1), Kind::relay);
+  EXPECT_EQ(error_of([&] { open_as(Kind::projection, 1); }).code(), ErrorCode::invalid_argument);
+}
+
 }  // namespace
 }  // namespace stele::testing

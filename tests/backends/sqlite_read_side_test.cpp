@@ -284,6 +284,20 @@ TEST_F(SqliteReadSide, ALeaseOfTheFarFutureHoldsNothing) {
   EXPECT_EQ(driver().announce_member(part.projection, "b", driver::longest_lease), 2);
 }
 
+// One that was made before kinds were kept.
+TEST_F(SqliteReadSide, WhoOpensAnOldOneSaysWhatItIs) {
+  using Kind = driver::ProjectionKind;
+  SqliteConnection(file()).execute("UPDATE projections SET kind = NULL");
+  EXPECT_EQ(driver().find_projection(part.projection)->kind, std::nullopt);
+  EXPECT_EQ(driver().list_projections().at(0).kind, std::nullopt);
+  const auto open_as = [&](Kind kind, int parts) {
+    return driver().open_projection(part.projection, parts, Position(0), kind).kind;
+  };
+  EXPECT_EQ(code_of([&] { open_as(Kind::relay, 2); }), ErrorCode::invalid_argument);
+  EXPECT_EQ(open_as(Kind::relay, 1), Kind::relay);
+  EXPECT_EQ(code_of([&] { open_as(Kind::projection, 1); }), ErrorCode::invalid_argument);
+}
+
 TEST_F(SqliteReadSide, DeadLettersAreCountedOnlyWhenProjectionsAreListed) {
   const auto transaction = driver().begin_read_model();
   transaction->add_dead_letter({part, Position(1), Uuid::v7(), 1, "why", {}});

@@ -1068,7 +1068,7 @@ TEST_F(Subscribing, BadOptionsAreRefused) {
       },
       "dead letters");
   EXPECT_ERROR(Subscription(store, fast(), {}), ErrorCode::invalid_argument, "handler");
-  store.driver().open_projection({"group", ""}, 4);
+  store.driver().open_projection({"group", ""}, 4, Position(0), driver::ProjectionKind::subscription);
   EXPECT_ERROR(Subscription(store, named("group"), see()), ErrorCode::invalid_argument, "parts");
   store.close();
   EXPECT_ERROR(Subscription(store, named(), see()), ErrorCode::closed, "closed");

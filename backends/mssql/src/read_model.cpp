@@ -50,6 +50,10 @@ driver::AppendAnswer attempt(Session& session, const driver::PreparedAppend& app
 
 }  // namespace
 
+bool ReadModel::is_inline(const driver::ProjectionKey& projection, std::int32_t generation) {
+  return mssql::is_inline(require_open(), projection, generation);
+}
+
 std::optional<Error> ReadModel::database_error(const std::exception_ptr& thrown) {
   return soci_backend::first_known(thrown, of_handler);
 }

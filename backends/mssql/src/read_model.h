@@ -15,6 +15,7 @@ class ReadModel : public driver::ReadModelTransaction {
   bool move_checkpoint(const driver::Lease& lease, Position to) override;
   void add_dead_letter(const driver::DeadLetter& letter) override;
   bool activate(const driver::ProjectionKey& projection, std::int32_t from, std::int32_t generation) override;
+  bool is_inline(const driver::ProjectionKey& projection, std::int32_t generation) override;
   std::optional<Error> database_error(const std::exception_ptr& thrown) override;
   void commit() override;
 

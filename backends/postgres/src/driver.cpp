@@ -203,8 +203,13 @@ std::int64_t PostgresDriver::delete_snapshots(const SnapshotDeletion& which) {
 }
 
 driver::ProjectionState PostgresDriver::open_projection(const driver::ProjectionKey& key, std::int32_t parts,
-                                                        Position start) {
-  return reading([&](Session& session) { return postgres::open_projection(session, key, parts, start); });
+                                                        Position start, driver::ProjectionKind kind) {
+  return reading([&](Session& session) { return postgres::open_projection(session, key, parts, start, kind); });
+}
+
+bool PostgresDriver::change_kind(const driver::ProjectionKey& key, driver::ProjectionKind from,
+                                 driver::ProjectionKind to) {
+  return reading([&](Session& session) { return postgres::change_kind(session, key, from, to); });
 }
 
 std::optional<driver::ProjectionState> PostgresDriver::find_projection(const driver::ProjectionKey& key) {

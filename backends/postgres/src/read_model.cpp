@@ -81,6 +81,10 @@ void ReadModel::require_connection() const {
   }
 }
 
+bool ReadModel::is_inline(const driver::ProjectionKey& projection, std::int32_t generation) {
+  return postgres::is_inline(require_open(), projection, generation);
+}
+
 std::optional<Error> ReadModel::database_error(const std::exception_ptr& thrown) {
   return soci_backend::first_known(thrown, [](const std::exception& error) -> std::optional<Error> {
     const auto* handlers = dynamic_cast<const soci::postgresql_soci_error*>(&error);

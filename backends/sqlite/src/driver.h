@@ -40,8 +40,9 @@ class SqliteDriver final : public driver::Driver, public driver::MigrationStore 
                                         std::optional<std::int32_t> schema_version) override;
   std::vector<SnapshotInfo> list_snapshots(const SnapshotListOptions& options) override;
   std::int64_t delete_snapshots(const SnapshotDeletion& which) override;
-  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts,
-                                          Position start) override;
+  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts, Position start,
+                                          driver::ProjectionKind kind) override;
+  bool change_kind(const driver::ProjectionKey& key, driver::ProjectionKind from, driver::ProjectionKind to) override;
   std::optional<driver::ProjectionState> find_projection(const driver::ProjectionKey& key) override;
   std::vector<driver::ProjectionState> list_projections() override;
   std::int32_t add_generation(const driver::ProjectionKey& key) override;

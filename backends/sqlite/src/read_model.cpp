@@ -34,6 +34,10 @@ bool ReadModel::activate(const driver::ProjectionKey& projection, std::int32_t f
   return sqlite::activate(require_open(), projection, from, generation);
 }
 
+bool ReadModel::is_inline(const driver::ProjectionKey& projection, std::int32_t generation) {
+  return sqlite::is_inline(require_open(), projection, generation);
+}
+
 std::optional<Error> ReadModel::database_error(const std::exception_ptr& thrown) {
   return soci_backend::first_known(thrown, [](const std::exception& error) -> std::optional<Error> {
     const std::optional<int> code = result_code_of(error);

@@ -647,7 +647,10 @@ class LongAgo final : public ForwardingDriver {
  public:
   LongAgo(std::shared_ptr<Driver> inner, ProjectionState seen)
       : ForwardingDriver(std::move(inner)), seen_(std::move(seen)) {}
-  ProjectionState open_projection(const driver::ProjectionKey&, std::int32_t, Position) override { return seen_; }
+  ProjectionState open_projection(const driver::ProjectionKey&, std::int32_t, Position,
+                                  driver::ProjectionKind) override {
+    return seen_;
+  }
 
  private:
   const ProjectionState seen_;
@@ -1008,8 +1011,104 @@ void an_inline_projection_is_filled_first(Harness& harness) {
   append(store, "a", 10);
   const auto projection = tally(harness);
   run_projection(store, *projection, options_of());
+  append(store, "a", 2);
+  expect_error(ErrorCode::invalid_argument, "'tally' is at position", [&] { store.use_inline_projection(projection); });
+  {
+    ProjectionRunner runner(store, projection, options_of());
+    ASSERT_TRUE(runner.wait_for(store.log_end(), patience()));
+    expect_error(ErrorCode::busy, "running", [&] { store.use_inline_projection(projection); });
+  }
+  run_projection(store, *projection, options_of());
   store.use_inline_projection(projection);
   append(store, "a", 10);
+  expect_all_once(harness, store);
+  EventStore other = open_store(harness);
+  other.use_inline_projection(tally(harness));
+  append(other, "a", 10);
+  expect_all_once(harness, store);
+  EXPECT_EQ(projection_statuses(store).at(0).lag, 0);
+}
+
+class Nowhere final : public Publisher {
+ public:
+  void publish(std::span<const RecordedEvent>) override {}
+};
+
+// Two that shared a checkpoint would each miss what the other was given.
+void one_name_is_not_used_in_two_ways(Harness& harness) {
+  EventStore store = open_store(harness);
+  append(store, "a", 3);
+  TallyProjection projection(harness);
+  const auto project = [&] { run_projection(store, projection, options_of()); };
+  const auto keep_projecting = [&] { ProjectionRunner(store, tally(harness), options_of()); };
+  const auto rebuild = [&] { rebuild_projection(store, projection, options_of()); };
+  const auto subscribe = [&] {
+    SubscriptionOptions options;
+    options.name = "tally";
+    Subscription(store, options, [](const RecordedEvent&) {});
+  };
+  const auto relay = [&] {
+    RelayOptions options;
+    options.name = "tally";
+    Relay(store, std::make_shared<Nowhere>(), options);
+  };
+  const auto apply_inline = [&] { store.use_inline_projection(tally(harness)); };
+  const auto refused = [&](const std::string& is, const std::vector<std::function<void()>>& uses) {
+    for (const std::function<void()>& use : uses) expect_error(ErrorCode::invalid_argument, "'tally' is " + is, use);
+  };
+  subscribe();
+  refused("a subscription", {project, keep_projecting, rebuild, relay, apply_inline});
+  refused("a subscription", {[&] { reset_projection(store, projection, options_of()); }});
+  subscribe();
+  EXPECT_EQ(state_of(store).kind, driver::ProjectionKind::subscription);
+  forget_progress(store, {"tally", ""});
+  EXPECT_FALSE(store.driver().find_projection({"tally", ""}));
+  relay();
+  refused("a relay", {project, keep_projecting, rebuild, subscribe, apply_inline});
+  forget_progress(store, {"tally", ""});
+  project();
+  refused("a projection", {subscribe, relay});
+  keep_projecting();
+  EXPECT_EQ(state_of(store).kind, driver::ProjectionKind::projection);
+  expect_all_once(harness, store);
+}
+
+void what_is_applied_inline_is_not_run_as_well(Harness& harness) {
+  EventStore store = open_store(harness);
+  store.use_inline_projection(tally(harness));
+  append(store, "a", 3);
+  EventStore other = open_store(harness);
+  TallyProjection projection(harness);
+  const std::string is = "'tally' is an inline projection";
+  expect_error(ErrorCode::invalid_argument, is, [&] { run_projection(other, projection, options_of()); });
+  expect_error(ErrorCode::invalid_argument, is, [&] { ProjectionRunner(other, tally(harness), options_of()); });
+  expect_error(ErrorCode::invalid_argument, is, [&] { rebuild_projection(other, projection, options_of()); });
+  append(store, "a", 3);
+  expect_all_once(harness, store);
+  EXPECT_EQ(generations(harness), std::set<std::string>{"g1"});
+}
+
+// Its appends fail rather than to write tables that nobody knows any more, or that somebody else fills.
+void who_writes_inline_notices_a_reset(Harness& harness) {
+  EventStore store = open_store(harness);
+  const auto projection = tally(harness);
+  store.use_inline_projection(projection);
+  append(store, "a", 3);
+  EventStore other = open_store(harness);
+  reset_projection(other, *projection, options_of());
+  EXPECT_TRUE(generations(harness).empty());
+  const auto refused = [&] {
+    expect_nothing_written(store, [&] {
+      expect_error(ErrorCode::invalid_argument, "'tally' is not inline any more", [&] { append(store, "a"); });
+    });
+  };
+  refused();
+  run_projection(other, *projection, options_of());
+  refused();
+  expect_all_once(harness, store);
+  other.use_inline_projection(tally(harness));
+  append(other, "a", 2);
+  append(store, "a", 2);
   expect_all_once(harness, store);
 }
 
@@ -1051,6 +1150,9 @@ constexpr Case all_projection_cases[] = {
      what_an_inline_projection_throws_rolls_the_append_back},
     {"API", "an_inline_projection_gets_todays_events", needs_read_models, an_inline_projection_gets_todays_events},
     {"API", "an_inline_projection_is_filled_first", needs_read_models, an_inline_projection_is_filled_first},
+    {"G13", "one_name_is_not_used_in_two_ways", needs_read_models, one_name_is_not_used_in_two_ways},
+    {"G13", "what_is_applied_inline_is_not_run_as_well", needs_read_models, what_is_applied_inline_is_not_run_as_well},
+    {"G13", "who_writes_inline_notices_a_reset", needs_read_models, who_writes_inline_notices_a_reset},
 };
 
 }  // namespace

@@ -52,8 +52,12 @@ class ForwardingDriver : public Driver {
     return inner_->list_snapshots(options);
   }
   std::int64_t delete_snapshots(const SnapshotDeletion& which) override { return inner_->delete_snapshots(which); }
-  ProjectionState open_projection(const ProjectionKey& key, std::int32_t parts, Position start) override {
-    return inner_->open_projection(key, parts, start);
+  ProjectionState open_projection(const ProjectionKey& key, std::int32_t parts, Position start,
+                                  ProjectionKind kind) override {
+    return inner_->open_projection(key, parts, start, kind);
+  }
+  bool change_kind(const ProjectionKey& key, ProjectionKind from, ProjectionKind to) override {
+    return inner_->change_kind(key, from, to);
   }
   std::optional<ProjectionState> find_projection(const ProjectionKey& key) override {
     return inner_->find_projection(key);
@@ -147,6 +151,9 @@ class ForwardingTransaction : public ReadModelTransaction {
   void add_dead_letter(const DeadLetter& letter) override { inner_->add_dead_letter(letter); }
   bool activate(const ProjectionKey& projection, std::int32_t from, std::int32_t generation) override {
     return inner_->activate(projection, from, generation);
+  }
+  bool is_inline(const ProjectionKey& projection, std::int32_t generation) override {
+    return inner_->is_inline(projection, generation);
   }
   std::optional<Error> database_error(const std::exception_ptr& thrown) override {
     return inner_->database_error(thrown);
