@@ -60,10 +60,22 @@ OwnReadModel::OwnReadModel(SessionPool::Lease session, HandlerThread& thread) : 
   open_.emplace(std::move(session), thread);
 }
 
+void OwnReadModel::add_dead_letter(const driver::DeadLetter& letter) {
+  ReadModel::add_dead_letter(letter);
+  waits_for_disk_ = true;
+}
+
+bool OwnReadModel::activate(const driver::ProjectionKey& projection, std::int32_t from, std::int32_t generation) {
+  const bool switched = ReadModel::activate(projection, from, generation);
+  waits_for_disk_ = waits_for_disk_ || switched;
+  return switched;
+}
+
 void OwnReadModel::commit() {
   require_open().reset_statements();
   open_->transaction.commit();
   set_over();
+  if (waits_for_disk_) open_->session->sync();  // SQLite changes no durability inside of a transaction.
   open_.reset();
 }
 
