@@ -823,6 +823,48 @@ void a_group_has_everything_once_while_members_come_and_go(Harness& harness) {
   EXPECT_EQ(out_of_order, std::vector<std::string>());
 }
 
+// Three members run the active generation while another builds the next one, and appends go on.
+void a_rebuild_stands_beside_a_group(Harness& harness) {
+  constexpr int streams = 12;
+  EventStore store = open_store(harness);
+  ProjectionOptions options = options_of(short_lease);
+  options.parts = 4;
+  options.batch = 10;
+  const auto append_to_all = [&] {
+    Position last;
+    for (int i = 0; i < streams; ++i) last = append(store, "s" + std::to_string(i), 2);
+    return last;
+  };
+  append_to_all();
+  std::vector<EventStore> stores;
+  for (int i = 0; i < 3; ++i) stores.push_back(open_store(harness));
+  std::vector<std::unique_ptr<ProjectionRunner>> members;
+  for (EventStore& of_member : stores) {
+    members.push_back(std::make_unique<ProjectionRunner>(of_member, tally(harness), options));
+  }
+  ASSERT_TRUE(comes_true([&] {
+    return std::all_of(members.begin(), members.end(), [](const auto& member) { return !member->parts().empty(); });
+  })) << "each has a share";
+  ASSERT_TRUE(members[0]->wait_for(append_to_all(), patience()));
+  for (std::int32_t generation = 2; generation <= 3; ++generation) {
+    std::atomic<bool> over = false;
+    auto writing = std::async(std::launch::async, [&] {
+      for (; !over; std::this_thread::sleep_for(milliseconds(5))) append_to_all();
+    });
+    const AtEnd end_writing([&] { over = true; });
+    TallyProjection projection(harness);
+    EXPECT_EQ(rebuild_projection(store, projection, options), generation);
+    over = true;
+    writing.get();
+    const Position last = append_to_all();
+    for (const auto& member : members) ASSERT_TRUE(member->wait_for(last, patience()));
+    expect_all_once(harness, store, generation);
+    EXPECT_EQ(generations(harness), std::set<std::string>{"g" + std::to_string(generation)});
+    EXPECT_EQ(state_of(store).checkpoints.size(), 4u);
+  }
+  for (const auto& member : members) EXPECT_FALSE(member->error());
+}
+
 void a_part_applies_its_streams_alone(Harness& harness) {
   EventStore store = open_store(harness);
   for (int i = 0; i < 20; ++i) append(store, "s" + std::to_string(i), 2);
@@ -1139,6 +1181,7 @@ constexpr Case all_projection_cases[] = {
     {"G13", "a_reset_begins_anew", needs_read_models, a_reset_begins_anew},
     {"G13", "a_group_has_everything_once_while_members_come_and_go", needs_read_models,
      a_group_has_everything_once_while_members_come_and_go},
+    {"G13", "a_rebuild_stands_beside_a_group", needs_read_models, a_rebuild_stands_beside_a_group},
     {"G13", "a_part_applies_its_streams_alone", needs_read_models, a_part_applies_its_streams_alone},
     {"G13", "tables_are_made_by_one_at_a_time", needs_read_models, tables_are_made_by_one_at_a_time},
     {"API", "a_paused_runner_begins_nothing", needs_read_models, a_paused_runner_begins_nothing},
