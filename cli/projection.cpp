@@ -43,10 +43,16 @@ std::set<std::string> holders(const driver::ProjectionState& state) {
   return found;
 }
 
+/// Unknown for one that was made before kinds were kept, and has not run since.
+std::string kind_of(const driver::ProjectionState& state) {
+  return state.kind ? std::string(to_string(*state.kind)) : "-";
+}
+
 int list(const Context& context) {
   EventStore store = context.open_store();
   Table table({{"NAME"},
                {"TENANT"},
+               {"KIND"},
                {"GENERATION", Table::Align::right},
                {"PARTS", Table::Align::right},
                {"POSITION", Table::Align::right},
@@ -61,6 +67,7 @@ int list(const Context& context) {
       nlohmann::ordered_json object;
       object["name"] = state.key.name;
       if (!state.key.tenant.empty()) object["tenant_id"] = state.key.tenant;
+      if (state.kind) object["kind"] = to_string(*state.kind);
       object["generation"] = state.active_generation;
       object["parts"] = state.parts;
       object["position"] = position;
@@ -72,9 +79,9 @@ int list(const Context& context) {
       const std::string holder = held_by.size() > 1 ? counted(static_cast<long long>(held_by.size()), "member")
                                  : held_by.empty()  ? ""
                                                     : *held_by.begin();
-      table.add({printable(state.key.name), or_dash(state.key.tenant), std::to_string(state.active_generation),
-                 std::to_string(state.parts), std::to_string(position), std::to_string(status.lag),
-                 std::to_string(state.dead_letters), or_dash(holder)});
+      table.add({printable(state.key.name), or_dash(state.key.tenant), kind_of(state),
+                 std::to_string(state.active_generation), std::to_string(state.parts), std::to_string(position),
+                 std::to_string(status.lag), std::to_string(state.dead_letters), or_dash(holder)});
     }
   }
   table.end();
@@ -90,6 +97,7 @@ int projection_status(const Context& context, const ProjectionArguments& argumen
   EventStore store = context.open_store();
   Table table({{"NAME"},
                {"TENANT"},
+               {"KIND"},
                {"GENERATION", Table::Align::right},
                {"PART", Table::Align::right},
                {"POSITION", Table::Align::right},
@@ -104,11 +112,14 @@ int projection_status(const Context& context, const ProjectionArguments& argumen
     found = true;
     for (const driver::PartState& part : state.checkpoints) {
       const bool active = part.key.generation == state.active_generation;
-      const std::int64_t lag = std::max<std::int64_t>(0, status.log_end.value() - part.position.value());
+      const std::int64_t lag = state.kind == driver::ProjectionKind::inline_projection
+                                   ? 0
+                                   : std::max<std::int64_t>(0, status.log_end.value() - part.position.value());
       if (context.json) {
         nlohmann::ordered_json object;
         object["name"] = state.key.name;
         if (!state.key.tenant.empty()) object["tenant_id"] = state.key.tenant;
+        if (state.kind) object["kind"] = to_string(*state.kind);
         object["generation"] = part.key.generation;
         object["active"] = active;
         object["part"] = part.key.part;
@@ -120,9 +131,10 @@ int projection_status(const Context& context, const ProjectionArguments& argumen
         write_line(object);
       } else {
         const std::string condition = std::string(active ? "active" : "building") + (part.leased ? ", running" : "");
-        table.add({printable(state.key.name), or_dash(state.key.tenant), std::to_string(part.key.generation),
-                   std::to_string(part.key.part), std::to_string(part.position.value()), std::to_string(lag), condition,
-                   part.updated_at.to_string(), part.leased ? printable(part.holder) : "-"});
+        table.add({printable(state.key.name), or_dash(state.key.tenant), kind_of(state),
+                   std::to_string(part.key.generation), std::to_string(part.key.part),
+                   std::to_string(part.position.value()), std::to_string(lag), condition, part.updated_at.to_string(),
+                   part.leased ? printable(part.holder) : "-"});
       }
     }
   }
@@ -240,17 +252,6 @@ int rebuild(const Context& context, const ProjectionArguments& arguments) {
   return exit_ok;
 }
 
-/// Has checkpoints and nothing else, as far as is known.
-class NamedProjection final : public Projection {
- public:
-  explicit NamedProjection(std::string name) : name_(std::move(name)) {}
-  std::string name() const override { return name_; }
-  void apply(const RecordedEvent&, ProjectionContext&) override {}
-
- private:
-  std::string name_;
-};
-
 int reset(const Context& context, const ProjectionArguments& arguments) {
   const std::string& target = arguments.target;
   const bool is_file = target.ends_with(".json") || target.find('/') != std::string::npos;
@@ -260,11 +261,10 @@ int reset(const Context& context, const ProjectionArguments& arguments) {
     const std::shared_ptr<SqlProjection> projection = SqlProjection::read(target, store.driver().name());
     reset_projection(store, *projection, options_of(context, arguments, *projection));
   } else {
-    if (!store.driver().find_projection({target, arguments.tenant})) throw_not_found(target);
-    NamedProjection projection(target);
-    ProjectionOptions options;
-    options.tenant = arguments.tenant;
-    reset_projection(store, projection, options);
+    driver::ProjectionKey key{target, arguments.tenant};
+    if (key.tenant.empty()) key.tenant = store.tenant().value_or(std::string());
+    if (!store.driver().find_projection(key)) throw_not_found(target);
+    forget_progress(store, key);
   }
   return exit_ok;
 }

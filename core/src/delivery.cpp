@@ -52,7 +52,7 @@ void check_error_policy(const ErrorPolicy& policy) {
 }
 
 Delivery::Delivery(EventStore& store, Options options)
-    : store_(store), lease_time_(options.lease), checkpoint_every_(options.checkpoint_every) {
+    : store_(store), kind_(options.kind), lease_time_(options.lease), checkpoint_every_(options.checkpoint_every) {
   LogReadOptions read;
   read.after = options.start.position().value_or(Position(0));
   read.filter = options.filter;
@@ -75,7 +75,7 @@ Delivery::~Delivery() {
 }
 
 void Delivery::acquire() {
-  store_.driver().open_projection(named_->key.projection, 1, start_);
+  store_.driver().open_projection(named_->key.projection, 1, start_, kind_);
   named_->lease = named_->keeper.acquire(named_->key);
 }
 
@@ -128,7 +128,8 @@ void Delivery::dead_letter(const LogPage::Failure& failure, std::int32_t attempt
 bool Delivery::save(Position position) {
   Named& named = *named_;
   const auto saved = [&] {
-    const std::unique_ptr<driver::ReadModelTransaction> transaction = store_.driver().begin_read_model();
+    const std::unique_ptr<driver::ReadModelTransaction> transaction =
+        store_.driver().begin_read_model(idle_limit(lease_time_));
     if (!transaction->move_checkpoint(*named.lease, position)) return false;
     for (const driver::DeadLetter& letter : named.letters) transaction->add_dead_letter(letter);
     transaction->commit();

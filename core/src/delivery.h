@@ -16,6 +16,7 @@ namespace stele::detail {
 class Delivery : public LogConsumer {
  public:
   struct Options {
+    driver::ProjectionKind kind;  ///< What its name is used for.
     Start start;
     LogFilter filter;
     std::optional<std::string> name;
@@ -59,6 +60,7 @@ class Delivery : public LogConsumer {
   bool find_checkpoint();
 
   EventStore& store_;
+  const driver::ProjectionKind kind_;
   const std::chrono::milliseconds lease_time_;
   const std::size_t checkpoint_every_;
   Position start_;

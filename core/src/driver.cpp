@@ -52,7 +52,42 @@ AppendAnswer Driver::append_with_hook(const PreparedAppend& /*append*/, const Ap
   unsupported("inline projections");
 }
 
-void ReadModelTransaction::check_connection() {}
+std::string_view to_string(ProjectionKind kind) noexcept {
+  switch (kind) {
+    case ProjectionKind::projection: return "projection";
+    case ProjectionKind::subscription: return "subscription";
+    case ProjectionKind::relay: return "relay";
+    case ProjectionKind::inline_projection: return "inline";
+  }
+  return "?";
+}
+
+std::optional<ProjectionKind> parse_projection_kind(std::string_view name) noexcept {
+  for (const ProjectionKind kind : {ProjectionKind::projection, ProjectionKind::subscription, ProjectionKind::relay,
+                                    ProjectionKind::inline_projection}) {
+    if (to_string(kind) == name) return kind;
+  }
+  return std::nullopt;
+}
+
+void expect_same_use(const ProjectionState& state, std::int32_t parts, ProjectionKind kind) {
+  const auto described = [](ProjectionKind of) {
+    return of == ProjectionKind::inline_projection ? std::string("an inline projection")
+                                                   : "a " + std::string(to_string(of));
+  };
+  if (state.kind.value_or(kind) != kind) {
+    throw Error(ErrorCode::invalid_argument, "name: '" + state.key.name + "' is " + described(*state.kind) +
+                                                 " in this store, and cannot be " + described(kind) + ", too");
+  }
+  if (state.parts != parts) {
+    throw Error(ErrorCode::invalid_argument,
+                "projection '" + state.key.name + "' has " + std::to_string(state.parts) + " parts");
+  }
+}
+
+std::optional<Error> ReadModelTransaction::database_error(const std::exception_ptr& /*thrown*/) {
+  return std::nullopt;
+}
 
 void ReadModelTransaction::on_commit(std::function<void()> /*change*/) {
   unsupported("read models outside of its database");
@@ -76,7 +111,11 @@ std::int64_t ReadSide::delete_snapshots(const SnapshotDeletion& /*which*/) {
   unsupported("snapshots");
 }
 
-ProjectionState ReadSide::open_projection(const ProjectionKey& /*key*/, std::int32_t /*parts*/, Position /*start*/) {
+ProjectionState ReadSide::open_projection(const ProjectionKey& /*key*/, std::int32_t /*parts*/, Position /*start*/,
+                                          ProjectionKind /*kind*/) {
+  unsupported("projections");
+}
+bool ReadSide::change_kind(const ProjectionKey& /*key*/, ProjectionKind /*from*/, ProjectionKind /*to*/) {
   unsupported("projections");
 }
 std::optional<ProjectionState> ReadSide::find_projection(const ProjectionKey& /*key*/) {
@@ -114,7 +153,7 @@ std::vector<DeadLetter> ReadSide::list_dead_letters(const ProjectionKey& /*key*/
 bool ReadSide::remove_dead_letter(const PartKey& /*key*/, Position /*position*/) {
   unsupported("projections");
 }
-std::unique_ptr<ReadModelTransaction> ReadSide::begin_read_model() {
+std::unique_ptr<ReadModelTransaction> ReadSide::begin_read_model(std::chrono::milliseconds /*idle_limit*/) {
   unsupported("projections");
 }
 

@@ -186,9 +186,18 @@ EventStore& EventStore::operator=(EventStore&&) noexcept = default;
 EventStore::~EventStore() = default;
 
 std::vector<driver::AppendAnswer> EventStore::State::append(std::span<driver::PreparedAppend> appends) {
-  std::vector<driver::AppendAnswer> answers = append_resolved(appends);
-  detail::AppendSignal* const followers = signalled.load(std::memory_order_acquire);
-  if (followers != nullptr && std::any_of(answers.begin(), answers.end(), wrote_events)) followers->notify();
+  const auto wake_followers = [this] {
+    detail::AppendSignal* const followers = signalled.load(std::memory_order_acquire);
+    if (followers != nullptr) followers->notify();
+  };
+  std::vector<driver::AppendAnswer> answers;
+  try {
+    answers = append_resolved(appends);
+  } catch (...) {
+    wake_followers();  // Some of them may have been applied.
+    throw;
+  }
+  if (std::any_of(answers.begin(), answers.end(), wrote_events)) wake_followers();
   return answers;
 }
 

@@ -140,6 +140,17 @@ LogPage LogPages::with_unreadable(Position after, const Error& error) {
 
 // --- The loop
 
+// What a callback throws ends it, also where it looks like an error of the database.
+template <class Argument>
+void Follower::call_back(const std::function<void(Argument)>& callback, const std::decay_t<Argument>& argument) {
+  if (!callback) return;
+  try {
+    callback(argument);
+  } catch (...) {
+    throw GivenUp{current_error()};
+  }
+}
+
 Follower::Follower(EventStore& store, FollowerOptions options, LogConsumer& consumer)
     : options_(std::move(options)),
       store_(store),
@@ -254,23 +265,13 @@ void Follower::caught_up() {
   changed_.wait_for(lock, bounded(left), [this] { return woken_ || stopping_ || pausing_; });
 }
 
-// What a callback throws ends it, also where it looks like an error of the database.
-void Follower::call_back(const std::function<void(Position)>& callback, Position at) {
-  if (!callback) return;
-  try {
-    callback(at);
-  } catch (...) {
-    throw GivenUp{current_error()};
-  }
-}
-
 void Follower::retry_later(const Error& error) {
   {
     const std::lock_guard lock(mutex_);
     handling_ = false;
     changed_.notify_all();
   }
-  if (options_.trouble) options_.trouble(error);
+  call_back(options_.trouble, error);
   pause_ = std::clamp(pause_ * 2, first_pause, longest_pause);
   sleep(pause_);
 }
@@ -313,7 +314,7 @@ void Follower::handled(Position position) {
 Follower::Verdict Follower::failed(const Error& error, std::int32_t attempts) {
   const bool enough = attempts > options_.on_error.retries;
   if (enough && options_.on_error.then == ErrorPolicy::Then::stop) throw GivenUp{error};
-  if (options_.trouble) options_.trouble(error);
+  call_back(options_.trouble, error);
   if (enough && options_.on_error.then == ErrorPolicy::Then::dead_letter) return Verdict::dead_letter;
   return sleep(pause_before_retry(options_.on_error, attempts)) ? Verdict::again : Verdict::let_go;
 }

@@ -20,6 +20,7 @@
 #include <optional>
 #include <span>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "stele/driver/driver.h"
@@ -161,7 +162,8 @@ class Follower {
   void step();
   void cannot_give(const LogPage::Failure& failure);
   void caught_up();
-  static void call_back(const std::function<void(Position)>& callback, Position at);
+  template <class Argument>
+  static void call_back(const std::function<void(Argument)>& callback, const std::decay_t<Argument>& argument);
   void retry_later(const Error& error);
   bool sleep(std::chrono::milliseconds time);  // False: it was stopped meanwhile.
   void set_state(Subscription::State state);

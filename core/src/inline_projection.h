@@ -15,7 +15,7 @@ namespace stele::detail {
 class InlineProjections {
  public:
   /// Makes its tables if it is new. Throws unsupported where the backend cannot, and invalid_argument for a second one
-  /// of the same name.
+  /// of the same name, for a name that is used for something else, and for one that was filled in part.
   void add(EventStore& store, std::shared_ptr<Projection> projection);
   bool empty() const noexcept { return all_.empty(); }
 
@@ -26,9 +26,9 @@ class InlineProjections {
  private:
   struct One {
     std::shared_ptr<Projection> projection;
+    driver::ProjectionKey key;
     LogFilter filter;
     std::int32_t generation = 1;
-    std::string tenant{};
   };
 
   void apply(driver::ReadModelTransaction& transaction, const std::shared_ptr<const Upcasters>& upcasters,

@@ -13,7 +13,14 @@ namespace stele::detail {
 using std::chrono::milliseconds;
 
 namespace {
-constexpr milliseconds least_pause{10};  // After a renewal that failed.
+// After a renewal, so that who waits for it has a turn. One that takes as long as the lease is due again at once.
+constexpr milliseconds least_pause{10};
+
+constexpr milliseconds least_idle_limit{5'000};
+}  // namespace
+
+milliseconds idle_limit(milliseconds lease) {
+  return std::max(2 * lease, least_idle_limit);
 }
 
 std::string new_holder() {
@@ -42,7 +49,7 @@ std::optional<driver::Lease> LeaseKeeper::acquire(const driver::PartKey& key) {
   {
     std::unique_lock lock(mutex_);
     wait_for_renewal(lock, key);
-    leases_.insert_or_assign(key, Kept{*lease, asked + time_, asked + time_ / 3, false});
+    leases_.insert_or_assign(key, Kept{*lease, asked + time_, asked + time_ / 3});
     if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   }
   changed_.notify_all();
@@ -50,11 +57,12 @@ std::optional<driver::Lease> LeaseKeeper::acquire(const driver::PartKey& key) {
 }
 
 bool LeaseKeeper::holds(const driver::PartKey& key) {
+  const Clock::time_point asked = Clock::now();
   std::unique_lock lock(mutex_);
   while (true) {
     const auto found = leases_.find(key);
     if (found == leases_.end()) return false;
-    if (Clock::now() < found->second.expires) return true;
+    if (asked < found->second.renewed_at || Clock::now() < found->second.expires) return true;
     if (found->second.renewing) {
       wait_for_renewal(lock, key);
     } else {
@@ -114,8 +122,9 @@ void LeaseKeeper::renew(std::unique_lock<std::mutex>& lock, const driver::PartKe
   }
   done();
   if (renewed) {
+    kept.renewed_at = Clock::now();
     kept.expires = asked + time_;
-    kept.renew_at = asked + time_ / 3;
+    kept.renew_at = std::max<Clock::time_point>(asked + time_ / 3, kept.renewed_at + std::min(time_ / 3, least_pause));
   } else {
     leases_.erase(key);
   }

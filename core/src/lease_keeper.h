@@ -28,7 +28,8 @@ class LeaseKeeper {
   std::optional<driver::Lease> acquire(const driver::PartKey& key);
 
   /// Whether nobody else has it. When it may have run out, because the database could not be reached for so long, it is
-  /// renewed here and now: nobody has it until somebody took it. Throws what the driver throws.
+  /// renewed here and now: nobody has it until somebody took it. One renewal that went well is an answer, however long
+  /// it took. Throws what the driver throws.
   bool holds(const driver::PartKey& key);
 
   /// It is lost, as a transaction found out.
@@ -43,7 +44,8 @@ class LeaseKeeper {
     driver::Lease lease;
     Clock::time_point expires;  // Before the database thinks so.
     Clock::time_point renew_at;
-    bool renewing = false;  // By one thread at a time, without the mutex.
+    Clock::time_point renewed_at{};  // When the last renewal was answered.
+    bool renewing = false;           // By one thread at a time, without the mutex.
   };
 
   void run();
@@ -60,6 +62,10 @@ class LeaseKeeper {
   bool closing_ = false;
   std::thread thread_;
 };
+
+/// How long a transaction of who has such a lease may be left alone before a server may end it. Others want what it has
+/// locked as soon as the lease has run out; but no handler that only is slow is to be cut off.
+std::chrono::milliseconds idle_limit(std::chrono::milliseconds lease);
 
 /// Host, process and a random number, to be recognised by: at most 128 bytes.
 std::string new_holder();

@@ -128,9 +128,12 @@ class MemoryDriver final : public driver::Driver {
   }
   std::int64_t delete_snapshots(const SnapshotDeletion& which) override { return read_side_.remove(which); }
 
-  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts,
-                                          Position start) override {
-    return read_side_.open(key, parts, start);
+  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts, Position start,
+                                          driver::ProjectionKind kind) override {
+    return read_side_.open(key, parts, start, kind);
+  }
+  bool change_kind(const driver::ProjectionKey& key, driver::ProjectionKind from, driver::ProjectionKind to) override {
+    return read_side_.change_kind(key, from, to);
   }
   std::optional<driver::ProjectionState> find_projection(const driver::ProjectionKey& key) override {
     return read_side_.find(key);
@@ -159,7 +162,7 @@ class MemoryDriver final : public driver::Driver {
   bool remove_dead_letter(const driver::PartKey& key, Position position) override {
     return read_side_.remove_dead_letter(key, position);
   }
-  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override {
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model(std::chrono::milliseconds /*idle_limit*/) override {
     return std::make_unique<detail::MemoryTransaction>(read_side_, false);
   }
 

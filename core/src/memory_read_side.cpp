@@ -11,6 +11,7 @@ using driver::Lease;
 using driver::PartKey;
 using driver::PartState;
 using driver::ProjectionKey;
+using driver::ProjectionKind;
 using driver::ProjectionState;
 using std::chrono::milliseconds;
 
@@ -129,7 +130,7 @@ PartState* MemoryReadSide::find_part(const PartKey& key) {
 }
 
 ProjectionState MemoryReadSide::state_of(const ProjectionKey& key, const Projection& projection) const {
-  ProjectionState state{key, projection.parts, projection.active_generation, {}, 0};
+  ProjectionState state{key, projection.parts, projection.active_generation, {}, 0, projection.kind};
   for (const auto& [at, part] : projection.checkpoints) {
     state.checkpoints.push_back(part);
     state.checkpoints.back().leased = is_held(part);
@@ -165,17 +166,27 @@ void MemoryReadSide::wait_for(Lock& lock, const std::function<bool(const PartKey
               {.backend = "memory", .native_code = 0, .sqlstate = {}, .retryable = true, .outcome = {}});
 }
 
-ProjectionState MemoryReadSide::open(const ProjectionKey& key, std::int32_t parts, Position start) {
+ProjectionState MemoryReadSide::open(const ProjectionKey& key, std::int32_t parts, Position start,
+                                     ProjectionKind kind) {
   const Lock lock(mutex_);
   const auto [at, is_new] = projections_.try_emplace(key);
   if (is_new) {
     at->second.parts = parts;
+    at->second.kind = kind;
     add_checkpoints(key, at->second, 1, start);
-  } else if (at->second.parts != parts) {
-    throw Error(ErrorCode::invalid_argument,
-                "projection '" + key.name + "' has " + std::to_string(at->second.parts) + " parts");
   }
-  return state_of(key, at->second);
+  ProjectionState state = state_of(key, at->second);
+  driver::expect_same_use(state, parts, kind);
+  return state;
+}
+
+bool MemoryReadSide::change_kind(const ProjectionKey& key, ProjectionKind from, ProjectionKind to) {
+  Lock lock(mutex_);
+  wait_for(lock, only(row_of(key)));
+  const auto found = projections_.find(key);
+  if (found == projections_.end() || found->second.kind != from) return false;
+  found->second.kind = to;
+  return true;
 }
 
 std::optional<ProjectionState> MemoryReadSide::find(const ProjectionKey& key) const {
@@ -343,6 +354,13 @@ bool MemoryTransaction::activate(const ProjectionKey& key, std::int32_t from, st
     for (const std::int32_t old : forgotten) side_.drop_generation(key, old);
   });
   return true;
+}
+
+bool MemoryTransaction::is_inline(const ProjectionKey& key, std::int32_t generation) {
+  const MemoryReadSide::Lock lock(side_.mutex_);
+  const auto found = side_.projections_.find(key);
+  return found != side_.projections_.end() && found->second.kind == ProjectionKind::inline_projection &&
+         found->second.active_generation == generation;
 }
 
 void MemoryTransaction::commit() {

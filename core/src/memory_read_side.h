@@ -21,7 +21,9 @@ class MemoryReadSide {
   std::vector<SnapshotInfo> list(const SnapshotListOptions& options) const;
   std::int64_t remove(const SnapshotDeletion& which);
 
-  driver::ProjectionState open(const driver::ProjectionKey& key, std::int32_t parts, Position start);
+  driver::ProjectionState open(const driver::ProjectionKey& key, std::int32_t parts, Position start,
+                               driver::ProjectionKind kind);
+  bool change_kind(const driver::ProjectionKey& key, driver::ProjectionKind from, driver::ProjectionKind to);
   std::optional<driver::ProjectionState> find(const driver::ProjectionKey& key) const;
   std::vector<driver::ProjectionState> list() const;
   std::int32_t add_generation(const driver::ProjectionKey& key);
@@ -41,6 +43,7 @@ class MemoryReadSide {
   struct Projection {
     std::int32_t parts = 1;
     std::int32_t active_generation = 1;
+    driver::ProjectionKind kind = driver::ProjectionKind::projection;
     std::map<std::pair<std::int32_t, std::int32_t>, driver::PartState> checkpoints;  // By generation and part.
     std::map<std::string, Timestamp> members;
   };
@@ -73,6 +76,7 @@ class MemoryTransaction final : public driver::ReadModelTransaction {
   bool move_checkpoint(const driver::Lease& lease, Position to) override;
   void add_dead_letter(const driver::DeadLetter& letter) override;
   bool activate(const driver::ProjectionKey& projection, std::int32_t from, std::int32_t generation) override;
+  bool is_inline(const driver::ProjectionKey& projection, std::int32_t generation) override;
   void commit() override;
 
   void apply() noexcept;

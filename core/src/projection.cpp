@@ -189,6 +189,9 @@ void reset_projection(EventStore& store, Projection& projection, const Projectio
   LeaseKeeper keeper(store, work.holder, work.options.lease);
   const std::optional<driver::ProjectionState> state = store.driver().find_projection(work.key);
   if (!state) return;
+  if (state->kind != driver::ProjectionKind::inline_projection) {
+    driver::expect_same_use(*state, state->parts, driver::ProjectionKind::projection);
+  }
   Leases leases(keeper);
   for (const driver::PartState& part : state->checkpoints) {
     if (!leases.add(part.key)) throw_busy(work.key, "is running");
@@ -204,13 +207,27 @@ void reset_projection(EventStore& store, Projection& projection, const Projectio
   leases.forget();
 }
 
+void forget_progress(EventStore& store, const driver::ProjectionKey& key) {
+  LeaseKeeper keeper(store, detail::new_holder(), ProjectionOptions().lease);
+  const std::optional<driver::ProjectionState> state = store.driver().find_projection(key);
+  if (!state) return;
+  Leases leases(keeper);
+  for (const driver::PartState& part : state->checkpoints) {
+    if (!leases.add(part.key)) throw_busy(key, "is running");
+  }
+  store.driver().remove_projection(key);
+  leases.forget();
+}
+
 std::vector<ProjectionStatus> projection_statuses(EventStore& store) {
   const Position log_end = store.log_end();
   std::vector<ProjectionStatus> statuses;
   for (driver::ProjectionState& state : store.driver().list_projections()) {
     std::int64_t lag = 0;
+    const bool is_inline = state.kind == driver::ProjectionKind::inline_projection;
     for (const driver::PartState& part : state.checkpoints) {
-      if (part.key.generation != state.active_generation) continue;
+      // One that is a part of each append has no checkpoint that moves.
+      if (part.key.generation != state.active_generation || is_inline) continue;
       lag = std::max(lag, log_end.value() - part.position.value());
     }
     statuses.push_back({std::move(state), log_end, lag});

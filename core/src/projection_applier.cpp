@@ -117,7 +117,7 @@ Applier::Attempt Applier::attempt(std::span<const RecordedEvent> events, Positio
   Attempt attempt;
   std::optional<Error> of_database;
   {
-    const std::unique_ptr<driver::ReadModelTransaction> transaction = work_.store.driver().begin_read_model();
+    const std::unique_ptr<driver::ReadModelTransaction> transaction = work_.begin();
     std::size_t at = 0;
     try {
       ProjectionContext context = work_.context(*transaction, generation_);
@@ -130,7 +130,7 @@ Applier::Attempt Applier::attempt(std::span<const RecordedEvent> events, Positio
       }
     } catch (...) {
       attempt.error = current_error();
-      of_database = broken(*transaction, work_.key);
+      of_database = behind_error(*transaction, work_.key);
     }
     if (!attempt.error) {
       try {

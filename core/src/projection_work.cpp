@@ -87,8 +87,12 @@ void throw_busy(const driver::ProjectionKey& key, const char* what) {
   throw Error(ErrorCode::busy, "projection '" + key.name + "' " + what, details);
 }
 
-std::optional<Error> broken(driver::ReadModelTransaction& transaction, const driver::ProjectionKey& key) noexcept {
+std::optional<Error> behind_error(driver::ReadModelTransaction& transaction,
+                                  const driver::ProjectionKey& key) noexcept {
   try {
+    if (std::optional<Error> error = transaction.database_error(std::current_exception())) {
+      if (may_pass(*error)) return error;
+    }
     transaction.activate(key, 0, 1);  // 0 is never active: this asks, and changes nothing.
   } catch (const Error& error) {
     if (may_pass(error)) return error;
@@ -98,12 +102,12 @@ std::optional<Error> broken(driver::ReadModelTransaction& transaction, const dri
 }
 
 bool in_read_model(const ProjectionWork& work, const std::function<bool(driver::ReadModelTransaction&)>& write) {
-  const std::unique_ptr<driver::ReadModelTransaction> transaction = work.store.driver().begin_read_model();
+  const std::unique_ptr<driver::ReadModelTransaction> transaction = work.begin();
   bool good = false;
   try {
     good = write(*transaction);
   } catch (...) {
-    if (const std::optional<Error> cause = broken(*transaction, work.key)) throw Error(*cause);
+    if (const std::optional<Error> cause = behind_error(*transaction, work.key)) throw Error(*cause);
     throw;
   }
   if (good) transaction->commit();

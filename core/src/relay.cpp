@@ -17,7 +17,7 @@ constexpr std::size_t largest_batch = 10'000;
 class Publishing final : public detail::Delivery {
  public:
   Publishing(EventStore& store, const RelayOptions& options, std::shared_ptr<Publisher> publisher)
-      : Delivery(store, {options.start, options.filter, options.name, options.lease, 1}),
+      : Delivery(store, {driver::ProjectionKind::relay, options.start, options.filter, options.name, options.lease, 1}),
         publisher_(std::move(publisher)) {}
 
   bool consume(Follower& follower, const detail::LogPage& page) override {

@@ -15,7 +15,8 @@ using detail::Follower;
 class Handling final : public detail::Delivery {
  public:
   Handling(EventStore& store, const SubscriptionOptions& options, std::function<void(const RecordedEvent&)> handler)
-      : Delivery(store, {options.start, options.filter, options.name, options.lease, options.checkpoint_every}),
+      : Delivery(store, {driver::ProjectionKind::subscription, options.start, options.filter, options.name,
+                         options.lease, options.checkpoint_every}),
         handler_(std::move(handler)) {}
 
   bool consume(Follower& follower, const detail::LogPage& page) override {

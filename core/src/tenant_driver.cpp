@@ -100,9 +100,14 @@ class TenantDriver final : public Driver {
     return inner_->delete_snapshots(which);
   }
 
-  ProjectionState open_projection(const ProjectionKey& key, std::int32_t parts, Position start) override {
+  ProjectionState open_projection(const ProjectionKey& key, std::int32_t parts, Position start,
+                                  ProjectionKind kind) override {
     check(key);
-    return inner_->open_projection(key, parts, start);
+    return inner_->open_projection(key, parts, start, kind);
+  }
+  bool change_kind(const ProjectionKey& key, ProjectionKind from, ProjectionKind to) override {
+    check(key);
+    return inner_->change_kind(key, from, to);
   }
   std::optional<ProjectionState> find_projection(const ProjectionKey& key) override {
     check(key);
@@ -151,8 +156,8 @@ class TenantDriver final : public Driver {
     check(key.projection);
     return inner_->remove_dead_letter(key, position);
   }
-  std::unique_ptr<ReadModelTransaction> begin_read_model() override {
-    return std::make_unique<Transaction>(*this, inner_->begin_read_model());
+  std::unique_ptr<ReadModelTransaction> begin_read_model(std::chrono::milliseconds idle_limit) override {
+    return std::make_unique<Transaction>(*this, inner_->begin_read_model(idle_limit));
   }
 
   std::int64_t event_types_revision(const std::string& tenant) override {
@@ -233,7 +238,13 @@ class TenantDriver final : public Driver {
       driver_.check(projection);
       return inner_.activate(projection, from, generation);
     }
-    void check_connection() override { inner_.check_connection(); }
+    bool is_inline(const ProjectionKey& projection, std::int32_t generation) override {
+      driver_.check(projection);
+      return inner_.is_inline(projection, generation);
+    }
+    std::optional<Error> database_error(const std::exception_ptr& thrown) override {
+      return inner_.database_error(thrown);
+    }
     void commit() override { inner_.commit(); }
 
    private:

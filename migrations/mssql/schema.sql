@@ -30,6 +30,9 @@ constraint ck_guard_empty on truncate_guard
 constraint ck_log_seals on log_seals
     CHECK (((seal_number >= 1) AND (after_position >= 0) AND (to_position >= after_position) AND (events >= 0)))
 
+constraint ck_projection_kinds on projections
+    CHECK (((kind IS NULL) OR ((kind)::"varchar" = ANY ((ARRAY[('projection'::"varchar")::nvarchar(10), ('subscription'::"varchar")::nvarchar(12), ('relay'::"varchar")::nvarchar(5), ('inline'::"varchar")::nvarchar(6)])::"varchar"[]))))
+
 constraint ck_projection_members on projection_members
     CHECK ((datalength(member_key) > 0))
 
@@ -752,6 +755,7 @@ table projections
     parts int(4,10,0) NOT NULL
     active_generation int(4,10,0) NOT NULL
     created_at datetime2(8,26,6) NOT NULL
+    kind nvarchar(32,0,0) COLLATE bbf_unicode_bin2
 
 table snapshots
     snapshot_id uniqueidentifier(16,0,0) NOT NULL

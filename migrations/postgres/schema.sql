@@ -117,6 +117,9 @@ constraint projection_offsets_projection_name_tenant_id_fkey on projection_offse
 constraint projections_active_generation_check on projections
     CHECK (active_generation >= 1)
 
+constraint projections_kind_check on projections
+    CHECK (kind = ANY (ARRAY['projection'::text, 'subscription'::text, 'relay'::text, 'inline'::text]))
+
 constraint projections_parts_check on projections
     CHECK (parts >= 1 AND parts <= 64)
 
@@ -1003,6 +1006,7 @@ table projections
     parts integer NOT NULL
     active_generation integer NOT NULL DEFAULT 1
     created_at timestamp with time zone NOT NULL
+    kind text COLLATE "C"
 
 table snapshots
     snapshot_id uuid NOT NULL

@@ -162,7 +162,7 @@ CREATE TABLE projections (
                       CHECK (length(CAST(tenant_id AS BLOB)) <= 64 AND instr(CAST(tenant_id AS BLOB), x'00') = 0),
     parts             INTEGER NOT NULL CHECK (parts BETWEEN 1 AND 64),
     active_generation INTEGER NOT NULL DEFAULT 1 CHECK (active_generation BETWEEN 1 AND 2147483647),
-    created_at        INTEGER NOT NULL,
+    created_at        INTEGER NOT NULL, kind TEXT CHECK (kind IN ('projection', 'subscription', 'relay', 'inline')),
     PRIMARY KEY (projection_name, tenant_id)
 ) STRICT, WITHOUT ROWID;
 

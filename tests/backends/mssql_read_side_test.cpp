@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <future>
 #include <thread>
 
@@ -13,6 +14,7 @@
 #include "soci_backend.h"
 #include "stele/driver/driver.h"
 #include "stele/mssql.h"
+#include "stele/projection.h"
 #include "stele/registry.h"
 #include "stele/soci.h"
 
@@ -27,6 +29,43 @@ using std::chrono::steady_clock;
 
 const PartKey part{{"stock", ""}, 1, 0};
 constexpr milliseconds long_time{600'000};
+
+/// A read model whose handler is a function.
+class Handled final : public Projection {
+ public:
+  using Apply = std::function<void(const RecordedEvent&, ReadModelTransaction&)>;
+  explicit Handled(Apply apply) : apply_(std::move(apply)) {}
+  std::string name() const override { return "handled"; }
+  void apply(const RecordedEvent& event, ProjectionContext& context) override { apply_(event, context.transaction()); }
+
+ private:
+  const Apply apply_;
+};
+
+/// Whatever is an event's fault makes a dead letter at once.
+ProjectionOptions strict(std::function<void(const Error&)> trouble = {}) {
+  ProjectionOptions options;
+  options.lease = milliseconds(1'000);
+  options.poll_interval = milliseconds(20);
+  options.on_error = {.retries = 0,
+                      .first_pause = milliseconds(1),
+                      .longest_pause = milliseconds(1),
+                      .then = ErrorPolicy::Then::dead_letter};
+  options.trouble = std::move(trouble);
+  return options;
+}
+
+constexpr std::chrono::seconds patience{60};
+
+template <class Condition>
+bool comes_true(Condition condition) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  return true;
+}
 
 EventStore open(const std::string& url) {
   Registry registry;
@@ -141,16 +180,21 @@ TEST_F(MssqlReadSide, AConnectionLostInTheHandlerIsNotTheHandlersFault) {
   const Lease held = lease("a");
   {
     const auto transaction = driver().begin_read_model();
-    transaction->check_connection();
-    EXPECT_THROW(sql(*transaction) << "SELECT 1 / 0", soci::soci_error);
-    transaction->check_connection();  // That was.
+    try {
+      sql(*transaction) << "SELECT 1 / 0";
+      ADD_FAILURE() << "nothing was thrown";
+    } catch (const soci::soci_error&) {
+      const std::optional<Error> error = transaction->database_error(std::current_exception());
+      ASSERT_TRUE(error);
+      EXPECT_EQ(error->code(), ErrorCode::rejected_by_database) << error->what();
+    }
   }
   {
     const auto transaction = driver().begin_read_model();
     add(*transaction);
     kill(process_of(*transaction));
     EXPECT_THROW(add(*transaction), soci::soci_error);
-    const Error error = error_of([&] { transaction->check_connection(); });
+    const Error error = error_of([&] { transaction->activate(part.projection, 0, 1); });
     EXPECT_EQ(error.code(), ErrorCode::cannot_connect);
     EXPECT_TRUE(error.retryable());
     EXPECT_EQ(error.outcome(), Outcome::not_applied);
@@ -292,6 +336,29 @@ TEST_F(MssqlReadSide, AConnectionIsAsBeforeAfterwards) {
     other.run(schema_->in("UPDATE $(schema).projection_offsets SET fence = fence"));
   }
   EXPECT_EQ(amount(), "1");
+}
+
+// The handler waits for a row that somebody else has for longer than a session waits.
+TEST_F(MssqlReadSide, ALockOfAnotherIsNoEventsFault) {
+  EventStore store = open(schema_->url("busy_timeout=200ms"));
+  MssqlConnection other;
+  other.run(schema_->in("BEGIN TRANSACTION; UPDATE $(schema).stock SET amount = amount + 10 WHERE item = N'first'"));
+  std::atomic<int> busy = 0;
+  const auto projection =
+      std::make_shared<Handled>([this](auto&, ReadModelTransaction& transaction) { add(transaction); });
+  ProjectionRunner runner(store, projection, strict([&](const Error& error) {
+                            EXPECT_EQ(error.code(), ErrorCode::busy) << error.what();
+                            ++busy;
+                          }));
+  NewEvent event;
+  event.type = "Happened";
+  const Position last =
+      store.append(StreamKey("thing", "a"), ExpectedVersion::any(), {event}).or_throw().last_position();
+  ASSERT_TRUE(comes_true([&] { return busy >= 3 || runner.error(); }));
+  other.run("COMMIT TRANSACTION");
+  ASSERT_TRUE(runner.wait_for(last, patience));
+  EXPECT_TRUE(driver().list_dead_letters({"handled", ""}, 10).empty());
+  EXPECT_EQ(amount(), "11");
 }
 
 // The hook waits for a row of another session, which then waits for one of the hook's: the server gives one of the two
@@ -522,6 +589,20 @@ TEST_F(MssqlListener, CostsNextToNothingWhenIdle) {
   const auto cost = used() - before;
   RecordProperty("microseconds_in_two_seconds", static_cast<int>(cost));
   EXPECT_LT(cost, 20'000) << "microseconds in two seconds";
+}
+
+// One that was made before kinds were kept.
+TEST_F(MssqlReadSide, WhoOpensAnOldOneSaysWhatItIs) {
+  using Kind = driver::ProjectionKind;
+  run("UPDATE $(schema).projections SET kind = NULL");
+  EXPECT_EQ(driver().find_projection(part.projection)->kind, std::nullopt);
+  EXPECT_EQ(driver().list_projections().at(0).kind, std::nullopt);
+  const auto open_as = [&](Kind kind, int parts) {
+    return driver().open_projection(part.projection, parts, Position(0), kind).kind;
+  };
+  EXPECT_EQ(error_of([&] { open_as(Kind::relay, 2); }).code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(open_as(Kind::relay, 1), Kind::relay);
+  EXPECT_EQ(error_of([&] { open_as(Kind::projection, 1); }).code(), ErrorCode::invalid_argument);
 }
 
 }  // namespace

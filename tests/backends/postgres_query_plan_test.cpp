@@ -406,7 +406,7 @@ TEST_P(PostgresPlans, Projections) {
   const driver::ProjectionKey key{"p-7", ""};
   const std::string found = plans([&](postgres::Session& session) {
     EXPECT_TRUE(find_projection(session, key));
-    open_projection(session, key, 16, Position(0));
+    open_projection(session, key, 16, Position(0), driver::ProjectionKind::projection);
     const std::int32_t generation = add_generation(session, key);
     const auto lease = acquire_lease(session, {key, generation, 0}, "a", std::chrono::hours(1));
     ASSERT_TRUE(lease);
@@ -420,7 +420,7 @@ TEST_P(PostgresPlans, Projections) {
     release_lease(session, *lease);
     EXPECT_TRUE(activate(session, key, 1, 1));
     remove_generation(session, key, generation);
-    open_projection(session, {"new", ""}, 4, Position(0));
+    open_projection(session, {"new", ""}, 4, Position(0), driver::ProjectionKind::projection);
     remove_projection(session, {"new", ""});
   });
   for (const char* index :

@@ -1,11 +1,14 @@
 // What only a server does to the read side: sessions that wait for each other's rows, deadlocks, lost connections.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 #include <thread>
 
 #include "postgres_server.h"
 #include "stele/driver/driver.h"
+#include "stele/driver/forwarding_driver.h"
+#include "stele/projection.h"
 #include "stele/soci.h"
 
 namespace stele::testing {
@@ -18,6 +21,43 @@ using std::chrono::milliseconds;
 
 const PartKey part{{"stock", ""}, 1, 0};
 constexpr milliseconds long_time{600'000};
+
+/// A read model whose handler is a function.
+class Handled final : public Projection {
+ public:
+  using Apply = std::function<void(const RecordedEvent&, ReadModelTransaction&)>;
+  explicit Handled(Apply apply) : apply_(std::move(apply)) {}
+  std::string name() const override { return "handled"; }
+  void apply(const RecordedEvent& event, ProjectionContext& context) override { apply_(event, context.transaction()); }
+
+ private:
+  const Apply apply_;
+};
+
+/// Whatever is an event's fault makes a dead letter at once.
+ProjectionOptions strict(std::function<void(const Error&)> trouble = {}) {
+  ProjectionOptions options;
+  options.lease = milliseconds(1'000);
+  options.poll_interval = milliseconds(20);
+  options.on_error = {.retries = 0,
+                      .first_pause = milliseconds(1),
+                      .longest_pause = milliseconds(1),
+                      .then = ErrorPolicy::Then::dead_letter};
+  options.trouble = std::move(trouble);
+  return options;
+}
+
+constexpr std::chrono::seconds patience{60};
+
+template <class Condition>
+bool comes_true(Condition condition) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  return true;
+}
 
 class PostgresReadSide : public ::testing::Test {
  protected:
@@ -110,16 +150,21 @@ TEST_F(PostgresReadSide, AConnectionLostInTheHandlerIsNotTheHandlersFault) {
   const Lease held = lease("a");
   {
     const auto transaction = driver().begin_read_model();
-    transaction->check_connection();
-    EXPECT_THROW(sql(*transaction) << "SELECT 1 / 0", soci::soci_error);
-    transaction->check_connection();  // That was.
+    try {
+      sql(*transaction) << "SELECT 1 / 0";
+      ADD_FAILURE() << "nothing was thrown";
+    } catch (const soci::soci_error&) {
+      const std::optional<Error> error = transaction->database_error(std::current_exception());
+      ASSERT_TRUE(error);
+      EXPECT_EQ(error->code(), ErrorCode::rejected_by_database) << error->what();
+    }
   }
   {
     const auto transaction = driver().begin_read_model();
     add(*transaction);
     kill(process_of(*transaction));
     EXPECT_THROW(add(*transaction), soci::soci_error);
-    const Error error = error_of([&] { transaction->check_connection(); });
+    const Error error = error_of([&] { transaction->activate(part.projection, 0, 1); });
     EXPECT_EQ(error.code(), ErrorCode::cannot_connect);
     EXPECT_TRUE(error.retryable());
     EXPECT_EQ(error.outcome(), Outcome::not_applied);
@@ -267,6 +312,115 @@ TEST_F(PostgresReadSide, AHookThatTheServerGaveUpIsCalledAgain) {
   EXPECT_EQ(amount("second"), "11");
 }
 
+Position append_one(EventStore& store) {
+  NewEvent event;
+  event.type = "Happened";
+  return store.append(StreamKey("thing", "a"), ExpectedVersion::any(), {event}).or_throw().last_position();
+}
+
+// The handler waits for a row that somebody else has for longer than a session waits.
+TEST_F(PostgresReadSide, ALockOfAnotherIsNoEventsFault) {
+  EventStore store = open_postgres(schema_->url("busy_timeout=200ms"));
+  PostgresConnection other = schema_->connect();
+  other.run("BEGIN; UPDATE stock SET amount = amount + 10 WHERE item = 'first'");
+  std::atomic<int> busy = 0;
+  const auto projection = std::make_shared<Handled>([](auto&, ReadModelTransaction& transaction) { add(transaction); });
+  ProjectionRunner runner(store, projection, strict([&](const Error& error) {
+                            EXPECT_EQ(error.code(), ErrorCode::busy) << error.what();
+                            ++busy;
+                          }));
+  const Position last = append_one(store);
+  ASSERT_TRUE(comes_true([&] { return busy >= 3 || runner.error(); }));
+  other.run("COMMIT");
+  ASSERT_TRUE(runner.wait_for(last, patience));
+  EXPECT_TRUE(driver().list_dead_letters({"handled", ""}, 10).empty());
+  EXPECT_EQ(amount(), "11");
+}
+
+// Also where the handler threw an exception of its own behind it; but not a statement of its own that took too long.
+TEST_F(PostgresReadSide, WhatTheServerGaveUpIsNoEventsFault) {
+  const std::vector<std::string> states = {"40P01", "40001", "55P03", "53200", "57014"};
+  std::atomic<std::size_t> next = 0;
+  std::atomic<int> troubles = 0;
+  const auto projection = std::make_shared<Handled>([&](auto&, ReadModelTransaction& transaction) {
+    add(transaction);
+    if (next >= states.size()) return;
+    const std::string state = states[next++];
+    try {
+      sql(transaction) << "DO 'BEGIN RAISE EXCEPTION USING ERRCODE = ''" + state + "'', MESSAGE = ''given up''; END'";
+    } catch (const soci::soci_error&) {
+      std::throw_with_nested(std::runtime_error("the stock cannot be counted"));
+    }
+  });
+  ProjectionRunner runner(*store_, projection, strict([&](const Error&) { ++troubles; }));
+  ASSERT_TRUE(runner.wait_for(append_one(*store_), patience));  // Alone, it is tried once each time.
+  ASSERT_TRUE(runner.wait_for(append_one(*store_), patience));
+  EXPECT_EQ(driver().list_dead_letters({"handled", ""}, 10).size(), 1u);
+  EXPECT_EQ(troubles, 5);
+  EXPECT_EQ(amount(), "1");
+}
+
+/// Renews nothing while it is frozen.
+class Freezing final : public driver::ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+  std::atomic<bool> frozen = false;
+  bool renew_lease(const Lease& lease, milliseconds time) override {
+    if (frozen) throw Error(ErrorCode::cannot_connect, "frozen");
+    return ForwardingDriver::renew_lease(lease, time);
+  }
+};
+
+// The process was stopped inside of its transaction: its connection is there, and so are its locks.
+TEST_F(PostgresReadSide, AFrozenHoldersTransactionEndsAndTheHeirGoesOn) {
+  EventStore inner = open_postgres(schema_->url());
+  const auto freezing = std::make_shared<Freezing>(std::shared_ptr<driver::Driver>(&inner.driver(), [](auto*) {}));
+  EventStore frozen_store(std::make_unique<driver::ForwardingDriver>(freezing));
+  std::promise<void> thaw;
+  std::atomic<bool> arrived = false;
+  const auto sleeper =
+      std::make_shared<Handled>([&, gate = thaw.get_future().share()](auto&, ReadModelTransaction& transaction) {
+        add(transaction);
+        if (arrived.exchange(true)) return;
+        freezing->frozen = true;
+        gate.wait();
+      });
+  ProjectionRunner frozen(frozen_store, sleeper, strict());
+  const Position last = append_one(*store_);
+  const bool is_frozen = comes_true([&] { return arrived.load(); });
+  EventStore store = open_postgres(schema_->url("busy_timeout=200ms"));
+  std::atomic<int> busy = 0;
+  const auto projection = std::make_shared<Handled>([](auto&, ReadModelTransaction& transaction) { add(transaction); });
+  {
+    ProjectionRunner heir(store, projection, strict([&](const Error&) { ++busy; }));
+    EXPECT_TRUE(is_frozen && heir.wait_for(last, std::chrono::seconds(30))) << "the frozen one keeps its row locked";
+    EXPECT_GT(busy, 0) << "it was in the way";
+    EXPECT_EQ(amount(), "1");
+    freezing->frozen = false;
+    thaw.set_value();
+    EXPECT_TRUE(comes_true([&] { return frozen.parts().empty(); }));
+    EXPECT_FALSE(frozen.error());
+  }
+  EXPECT_TRUE(driver().list_dead_letters({"handled", ""}, 10).empty());
+  EXPECT_TRUE(frozen.wait_for(append_one(*store_), patience));
+  EXPECT_EQ(amount(), "2");
+}
+
+TEST_F(PostgresReadSide, TheServerNoticesThatWeAreGone) {
+  const auto transaction = driver().begin_read_model(milliseconds(7'000));
+  const auto shown = [&](const std::string& setting) {
+    std::string value;
+    sql(*transaction) << "SHOW " + setting, soci::into(value);
+    return value;
+  };
+  EXPECT_EQ(shown("idle_in_transaction_session_timeout"), "7s");
+  if (shown("tcp_keepalives_idle") != "0") {  // It is for connections over TCP.
+    EXPECT_EQ(shown("tcp_keepalives_idle"), "15");
+    EXPECT_EQ(shown("tcp_keepalives_interval"), "5");
+    EXPECT_EQ(shown("tcp_keepalives_count"), "3");
+  }
+}
+
 // Losing the last moment of a read model at a crash loses its checkpoint, too. Events are not to be lost.
 TEST_F(PostgresReadSide, ReadModelsDoNotWaitForTheDiskAndAppendsDo) {
   const auto synchronous = [](ReadModelTransaction& transaction) {
@@ -348,6 +502,20 @@ TEST_F(PostgresReadSide, DeadLettersAreCountedOnlyWhenProjectionsAreListed) {
   EXPECT_EQ(driver().list_projections().at(0).dead_letters, 1);
   EXPECT_EQ(driver().find_projection(part.projection)->dead_letters, 0);
   EXPECT_EQ(driver().open_projection(part.projection, 1).dead_letters, 0);
+}
+
+// One that was made before kinds were kept.
+TEST_F(PostgresReadSide, WhoOpensAnOldOneSaysWhatItIs) {
+  using Kind = driver::ProjectionKind;
+  schema_->connect().run("UPDATE projections SET kind = NULL");
+  EXPECT_EQ(driver().find_projection(part.projection)->kind, std::nullopt);
+  EXPECT_EQ(driver().list_projections().at(0).kind, std::nullopt);
+  const auto open_as = [&](Kind kind, int parts) {
+    return driver().open_projection(part.projection, parts, Position(0), kind).kind;
+  };
+  EXPECT_EQ(error_of([&] { open_as(Kind::relay, 2); }).code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(open_as(Kind::relay, 1), Kind::relay);
+  EXPECT_EQ(error_of([&] { open_as(Kind::projection, 1); }).code(), ErrorCode::invalid_argument);
 }
 
 }  // namespace

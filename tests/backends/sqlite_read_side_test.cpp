@@ -1,6 +1,8 @@
 // What only SQLite's read side has: one writer, a machine's clock, a file that other processes change.
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <thread>
@@ -23,6 +25,44 @@ using std::chrono::steady_clock;
 
 const PartKey part{{"stock", ""}, 1, 0};
 constexpr milliseconds long_time{600'000};
+
+/// Counts how often the write-ahead logs of stores that are opened meanwhile are written to the disk.
+class CountedSyncs {
+ public:
+  CountedSyncs() : counting_(*sqlite3_vfs_find(nullptr)) {
+    inner_ = sqlite3_vfs_find(nullptr);
+    counting_.zName = "counting";
+    counting_.pNext = nullptr;
+    counting_.xOpen = [](sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out) {
+      const int code = inner_->xOpen(inner_, name, file, flags, out);
+      if (code == SQLITE_OK && (flags & SQLITE_OPEN_WAL) != 0) {
+        methods_ = file->pMethods;
+        of_log_ = *methods_;
+        of_log_.xSync = [](sqlite3_file* log, int how) {
+          ++count_;
+          return methods_->xSync(log, how);
+        };
+        file->pMethods = &of_log_;
+      }
+      return code;
+    };
+    sqlite3_vfs_register(&counting_, 1);
+  }
+  CountedSyncs(const CountedSyncs&) = delete;
+  CountedSyncs& operator=(const CountedSyncs&) = delete;
+  ~CountedSyncs() {
+    sqlite3_vfs_register(inner_, 1);
+    sqlite3_vfs_unregister(&counting_);
+  }
+  static int since_last() { return count_.exchange(0); }
+
+ private:
+  sqlite3_vfs counting_;
+  static inline sqlite3_vfs* inner_ = nullptr;
+  static inline const sqlite3_io_methods* methods_ = nullptr;
+  static inline sqlite3_io_methods of_log_{};
+  static inline std::atomic<int> count_ = 0;
+};
 
 class SqliteReadSide : public ::testing::Test {
  protected:
@@ -282,6 +322,53 @@ TEST_F(SqliteReadSide, ALeaseOfTheFarFutureHoldsNothing) {
   driver().announce_member(part.projection, "ghost", year);
   EXPECT_EQ(driver().announce_member(part.projection, "a", driver::longest_lease), 1);
   EXPECT_EQ(driver().announce_member(part.projection, "b", driver::longest_lease), 2);
+}
+
+// Losing the last moment of a read model at a crash loses its checkpoint, too. What somebody was told is not to be
+// lost.
+TEST_F(SqliteReadSide, ReadModelsDoNotWaitForTheDiskAndWhatIsToldDoes) {
+  const CountedSyncs counted;
+  for (const std::string durability : {"full", "normal"}) {
+    const bool full = durability == "full";
+    EventStore store = open("?synchronous=" + durability);
+    store.append(request("a"));
+    const auto syncs_of = [&](const std::function<void(ReadModelTransaction&)>& use) {
+      const auto transaction = store.driver().begin_read_model();
+      use(*transaction);
+      CountedSyncs::since_last();
+      transaction->commit();
+      return CountedSyncs::since_last();
+    };
+    Lease lease = store.driver().acquire_lease(part, "a", long_time).value();
+    EXPECT_EQ(syncs_of([&](auto& transaction) {
+                EXPECT_TRUE(transaction.move_checkpoint(lease, lease.position));
+                EXPECT_FALSE(transaction.activate(part.projection, 0, 1));
+              }),
+              0);
+    EXPECT_EQ(syncs_of([](auto& transaction) { EXPECT_TRUE(transaction.activate(part.projection, 1, 1)); }),
+              full ? 1 : 0);
+    EXPECT_EQ(syncs_of([](auto& transaction) {
+                transaction.add_dead_letter({part, Position(1), Uuid::v7(), 1, "why", {}});
+              }),
+              full ? 1 : 0);
+    CountedSyncs::since_last();
+    store.append(request("a"));
+    EXPECT_EQ(CountedSyncs::since_last(), full ? 1 : 0);
+  }
+}
+
+// One that was made before kinds were kept.
+TEST_F(SqliteReadSide, WhoOpensAnOldOneSaysWhatItIs) {
+  using Kind = driver::ProjectionKind;
+  SqliteConnection(file()).execute("UPDATE projections SET kind = NULL");
+  EXPECT_EQ(driver().find_projection(part.projection)->kind, std::nullopt);
+  EXPECT_EQ(driver().list_projections().at(0).kind, std::nullopt);
+  const auto open_as = [&](Kind kind, int parts) {
+    return driver().open_projection(part.projection, parts, Position(0), kind).kind;
+  };
+  EXPECT_EQ(code_of([&] { open_as(Kind::relay, 2); }), ErrorCode::invalid_argument);
+  EXPECT_EQ(open_as(Kind::relay, 1), Kind::relay);
+  EXPECT_EQ(code_of([&] { open_as(Kind::projection, 1); }), ErrorCode::invalid_argument);
 }
 
 TEST_F(SqliteReadSide, DeadLettersAreCountedOnlyWhenProjectionsAreListed) {

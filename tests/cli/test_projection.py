@@ -81,7 +81,8 @@ class Cases:
         self.add(10)
         self.assertEqual(
             self.row(),
-            {"name": "totals", "generation": 1, "parts": 1, "position": 4, "lag": 1, "dead_letters": 0, "holders": []},
+            {"name": "totals", "kind": "projection", "generation": 1, "parts": 1, "position": 4, "lag": 1, "dead_letters": 0,
+             "holders": []},
         )
         (checkpoint,) = self.status()
         self.assertEqual((checkpoint["active"], checkpoint["part"], checkpoint["holder"]), (True, 0, None))
@@ -89,11 +90,23 @@ class Cases:
                          {"name": "totals", "position": 5})
         self.assertEqual(self.query("SELECT total FROM totals ORDER BY stream"), [(13,), (5,)])
         header, line = self.run_stele("projection", "list").lines
-        self.assertEqual(header.split(), "NAME TENANT GENERATION PARTS POSITION LAG DEAD LETTERS HOLDER".split())
-        self.assertEqual(line.split(), ["totals", "-", "1", "1", "5", "0", "0", "-"])
+        self.assertEqual(header.split(), "NAME TENANT KIND GENERATION PARTS POSITION LAG DEAD LETTERS HOLDER".split())
+        self.assertEqual(line.split(), ["totals", "-", "projection", "1", "1", "5", "0", "0", "-"])
         _, line = self.run_stele("projection", "status").lines
-        self.assertEqual(line.split()[:7], ["totals", "-", "1", "0", "5", "0", "active"])
+        self.assertEqual(line.split()[:8], ["totals", "-", "projection", "1", "0", "5", "0", "active"])
         self.run_stele("projection", "status", "nobody", expect=NOT_FOUND)
+
+    def test_a_name_has_one_use(self):
+        self.run_stele("relay", "totals", "--to", "-", "--once")
+        self.assertEqual((self.row()["kind"], self.status()[0]["kind"]), ("relay", "relay"))
+        path = self.file(TOTALS)
+        for command in (["run", "--once"], ["rebuild"], ["reset"]):
+            error = self.run_stele("projection", *command, path, expect=USAGE).err
+            self.assertIn("'totals' is a relay in this store, and cannot be a projection, too", error)
+        self.run_stele("projection", "reset", "totals")
+        self.project(TOTALS)
+        self.assertEqual(self.row()["kind"], "projection")
+        self.assertIn("is a projection", self.run_stele("relay", "totals", "--to", "-", "--once", expect=USAGE).err)
 
     def test_it_follows_until_interrupted_and_another_takes_over(self):
         path = self.file(TOTALS)

@@ -8,7 +8,9 @@
 #include <thread>
 
 #include "place.h"
+#include "projection_effects.h"
 #include "stele/backends.h"
+#include "stele/driver/driver.h"
 
 namespace stele::testing {
 namespace {
@@ -124,6 +126,40 @@ TEST_P(Terminated, G5_G12_every_append_ends_as_applied_or_not_and_none_twice) {
   }
   RecordProperty("unknown", unknown);
   RecordProperty("not_applied", not_applied);
+}
+
+// No event is to blame for a connection, whatever was going on in it: a dead letter would be a lost effect.
+TEST_P(Terminated, G13_a_projection_has_each_effect_once) {
+  const std::string url = server().recognised_url();
+  EventStore store = EventStore::open(default_registry(), url, {.migrate = true});
+  std::vector<AppendRequest> requests;
+  for (int n = 0; n < 3'000; ++n) requests.push_back(request_of(n % threads, n));
+  static_cast<void>(store.append_all(requests));
+  const Position last = store.log_end();
+
+  std::atomic<int> applied{0};
+  std::atomic<int> troubles{0};
+  const auto projection = std::make_shared<SumsProjection>("sums", tables_of(url));
+  projection->applying = [&] { ++applied; };
+  ProjectionOptions options;
+  options.batch = 20;
+  options.lease = std::chrono::milliseconds(1'000);
+  options.on_error = {.retries = 0, .then = ErrorPolicy::Then::dead_letter};
+  options.trouble = [&](const Error& error) {
+    EXPECT_TRUE(error.retryable() || error.outcome() == Outcome::unknown) << error.what();
+    ++troubles;
+  };
+  {
+    Terminator terminator(server(), applied, server().operations_between());
+    ProjectionRunner runner(store, projection, options);
+    EXPECT_TRUE(runner.wait_for(last, std::chrono::minutes(5)));
+    EXPECT_FALSE(runner.error());
+    EXPECT_GT(terminator.finish(), 3) << "too few connections were ended to show anything";
+  }
+  EXPECT_GT(troubles, 0) << "none was ended while it was used";
+  EXPECT_TRUE(store.driver().list_dead_letters({"sums", ""}, 10).empty());
+  EXPECT_EQ(read_sums(store, "sums", tables_of(url)).sums, computed_sums(store, last));
+  RecordProperty("troubles", troubles);
 }
 
 TEST_P(Terminated, a_reader_goes_on_where_it_was) {

@@ -113,9 +113,9 @@ class ControlledDriver final : public ForwardingDriver {
     control_.call("release_lease");
     ForwardingDriver::release_lease(lease);
   }
-  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override {
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model(std::chrono::milliseconds idle_limit) override {
     control_.call("begin_read_model");
-    return std::make_unique<Transaction>(ForwardingDriver::begin_read_model(), control_);
+    return std::make_unique<Transaction>(ForwardingDriver::begin_read_model(idle_limit), control_);
   }
   std::unique_ptr<driver::AppendListener> listen() override {
     control_.call("listen");

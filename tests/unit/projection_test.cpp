@@ -247,9 +247,9 @@ class Breaking final : public testing::ForwardingDriver {
   using ForwardingDriver::ForwardingDriver;
   std::atomic<bool> broken = false;
 
-  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override {
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model(std::chrono::milliseconds idle_limit) override {
     broken = false;
-    return std::make_unique<Transaction>(ForwardingDriver::begin_read_model(), broken);
+    return std::make_unique<Transaction>(ForwardingDriver::begin_read_model(idle_limit), broken);
   }
 
  private:
@@ -283,6 +283,53 @@ TEST_F(Projecting, AHandlerIsNotBlamedForABrokenConnection) {
   const std::lock_guard lock(mutex);
   ASSERT_EQ(troubles.size(), 1u);
   EXPECT_EQ(troubles[0].code(), ErrorCode::cannot_connect);
+}
+
+/// Transactions whose database tells what a handler was told: what it threw, by its name.
+class Telling final : public testing::ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model(std::chrono::milliseconds idle_limit) override {
+    return std::make_unique<Transaction>(ForwardingDriver::begin_read_model(idle_limit));
+  }
+
+ private:
+  class Transaction final : public testing::ForwardingTransaction {
+   public:
+    using ForwardingTransaction::ForwardingTransaction;
+    std::optional<Error> database_error(const std::exception_ptr& thrown) override {
+      try {
+        std::rethrow_exception(thrown);
+      } catch (const std::runtime_error& error) {
+        if (error.what() == std::string("deadlock")) return Error(ErrorCode::busy, "given up");
+        if (error.what() == std::string("constraint")) return Error(ErrorCode::rejected_by_database, "refused");
+      }
+      return std::nullopt;
+    }
+  };
+};
+
+TEST_F(Projecting, AHandlerIsNotBlamedForWhatWasInItsWay) {
+  append(3);
+  EventStore telling(std::make_unique<Telling>(shared));
+  std::atomic<int> tries = 0;
+  effects->before = [&](const RecordedEvent& event) {
+    if (event.version == Version(2) && tries++ < 3) throw std::runtime_error("deadlock");
+    if (event.version == Version(3)) throw std::runtime_error("constraint");
+  };
+  ProjectionOptions options = fast();  // No retries.
+  options.on_error.then = ErrorPolicy::Then::dead_letter;
+  ProjectionRunner runner(telling, effects, options);
+  ASSERT_TRUE(runner.wait_for(Position(3), patience));
+  runner.stop();
+  EXPECT_EQ(effects->counts(), once(2));
+  const std::vector<driver::DeadLetter> letters = store.driver().list_dead_letters({"effects", ""}, 10);
+  ASSERT_EQ(letters.size(), 1u) << "what the handler itself did wrong";
+  EXPECT_EQ(letters[0].position, Position(3));
+  const std::lock_guard lock(mutex);
+  ASSERT_EQ(troubles.size(), 4u);
+  EXPECT_EQ(troubles[0].code(), ErrorCode::busy);
+  EXPECT_EQ(troubles[3].code(), ErrorCode::handler_failed);
 }
 
 TEST_F(Projecting, ACommitThatIsRefusedIsTheEventsFault) {
@@ -528,9 +575,9 @@ class SilentInside final : public testing::ForwardingDriver {
     ++acquired;
     return ForwardingDriver::acquire_lease(key, holder, time);
   }
-  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override {
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model(std::chrono::milliseconds idle_limit) override {
     if (beginning) beginning(++transactions_);
-    return std::make_unique<Transaction>(ForwardingDriver::begin_read_model(), inside_);
+    return std::make_unique<Transaction>(ForwardingDriver::begin_read_model(idle_limit), inside_);
   }
 
  private:
@@ -708,6 +755,29 @@ TEST(InlineProjection, RunsOnceWhenAnAnswerIsLost) {
   driver->committed = 2;
   for (const AppendResult& result : store.append_all(several)) EXPECT_EQ(result.status, AppendStatus::appended);
   EXPECT_EQ(effects->counts(), (Numbers{{1, 1}, {2, 1}, {3, 1}, {4, 1}, {5, 1}}));
+}
+
+TEST_F(Projecting, WhatWasAppendedBeforeAnInlineFailureWakesThoseWhoFollow) {
+  class Refusing final : public Projection {
+   public:
+    std::string name() const override { return "refusing"; }
+    void apply(const RecordedEvent& event, ProjectionContext&) override {
+      if (event.type == "Bad") throw std::runtime_error("no");
+    }
+  };
+  store.use_inline_projection(std::make_shared<Refusing>());
+  ProjectionRunner runner(store, effects, fast());
+  ASSERT_TRUE(runner.wait_for(append(), patience));
+  ASSERT_TRUE(comes_true([&] { return runner.state() == State::live; }));
+  ASSERT_TRUE(control.wait_for_count("listening", 1));  // Who begins to listen wakes it once.
+  std::vector<AppendRequest> several(3);
+  for (AppendRequest& request : several) {
+    request.streams.push_back({StreamKey("order", "8"), ExpectedVersion::any(), {testing::event_of("E")}});
+  }
+  several.back().streams.front().events = {testing::event_of("Bad")};
+  EXPECT_THROW(store.append_all(several), std::runtime_error);
+  EXPECT_TRUE(runner.wait_for(Position(3), 5s)) << "nothing told it of the two that are there";
+  EXPECT_EQ(effects->counts(), once(3));
 }
 
 }  // namespace

@@ -631,6 +631,21 @@ TEST_F(Subscribing, ACallbackIsNotTakenForTheDatabase) {
   }
 }
 
+TEST_F(Subscribing, WhatTroubleThrowsEndsItToo) {
+  append();
+  for (const bool of_handler : {false, true}) {
+    SubscriptionOptions options = fast();
+    options.on_error = {.retries = 1'000'000, .first_pause = 1ms, .longest_pause = 1ms};
+    options.trouble = [calls = 0](const Error&) mutable {
+      if (++calls == 1) throw testing::unreachable();
+    };
+    control.fail("read_log", of_handler ? 0 : 1'000'000);
+    Subscription subscription(store, options, [](const RecordedEvent&) { throw std::runtime_error("no"); });
+    EXPECT_TRUE(comes_true([&] { return subscription.state() == State::failed; })) << of_handler;
+    EXPECT_EQ(subscription.error().value_or(Error(ErrorCode::internal, "none")).code(), ErrorCode::cannot_connect);
+  }
+}
+
 // --- With a name
 
 TEST_F(Subscribing, ANameRemembersAndStartCountsOnce) {
@@ -836,6 +851,23 @@ TEST_F(Subscribing, ALeaseThatRanOutUnseenIsRenewedBeforeTheNextEvent) {
   EXPECT_EQ(seen.positions(), range(1, 3));  // Nothing twice: nobody else had it meanwhile.
 }
 
+// The database is slow: whatever a renewal gives has run out when its answer comes.
+TEST_F(Subscribing, ARenewalThatTakesLongerThanItsLeaseIsAnAnswer) {
+  SubscriptionOptions options = named();
+  options.lease = 20ms;
+  control.at("renew_lease", [](int call) {
+    if (call <= 200) std::this_thread::sleep_for(40ms);  // It fails rather than to hang.
+  });
+  {
+    Subscription subscription(store, options, see());
+    ASSERT_TRUE(control.wait_for_count("renewed", 2));
+    ASSERT_TRUE(subscription.wait_for(append(3), patience));
+    subscription.stop();
+  }
+  EXPECT_LT(control.count("renew_lease"), 100) << "it renewed again and again";
+  EXPECT_EQ(seen.positions(), range(1, 3));
+}
+
 TEST_F(Subscribing, WhoLostItsLeaseSavesNothingAndStartsBehindTheOther) {
   append(4);
   SubscriptionOptions options = named();
@@ -1036,7 +1068,7 @@ TEST_F(Subscribing, BadOptionsAreRefused) {
       },
       "dead letters");
   EXPECT_ERROR(Subscription(store, fast(), {}), ErrorCode::invalid_argument, "handler");
-  store.driver().open_projection({"group", ""}, 4);
+  store.driver().open_projection({"group", ""}, 4, Position(0), driver::ProjectionKind::subscription);
   EXPECT_ERROR(Subscription(store, named("group"), see()), ErrorCode::invalid_argument, "parts");
   store.close();
   EXPECT_ERROR(Subscription(store, named(), see()), ErrorCode::closed, "closed");

@@ -157,8 +157,13 @@ std::int64_t MssqlDriver::delete_snapshots(const SnapshotDeletion& which) {
 }
 
 driver::ProjectionState MssqlDriver::open_projection(const driver::ProjectionKey& key, std::int32_t parts,
-                                                     Position start) {
-  return reading([&](Session& session) { return mssql::open_projection(session, key, parts, start); });
+                                                     Position start, driver::ProjectionKind kind) {
+  return reading([&](Session& session) { return mssql::open_projection(session, key, parts, start, kind); });
+}
+
+bool MssqlDriver::change_kind(const driver::ProjectionKey& key, driver::ProjectionKind from,
+                              driver::ProjectionKind to) {
+  return reading([&](Session& session) { return mssql::change_kind(session, key, from, to); });
 }
 
 std::optional<driver::ProjectionState> MssqlDriver::find_projection(const driver::ProjectionKey& key) {
@@ -207,7 +212,7 @@ bool MssqlDriver::remove_dead_letter(const driver::PartKey& key, Position positi
   return reading([&](Session& session) { return mssql::remove_dead_letter(session, key, position); });
 }
 
-std::unique_ptr<driver::ReadModelTransaction> MssqlDriver::begin_read_model() {
+std::unique_ptr<driver::ReadModelTransaction> MssqlDriver::begin_read_model(std::chrono::milliseconds /*idle_limit*/) {
   for (bool again = true;; again = false) {
     try {
       return std::make_unique<OwnReadModel>(lease());

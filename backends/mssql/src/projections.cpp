@@ -10,6 +10,7 @@ using driver::Lease;
 using driver::PartKey;
 using driver::PartState;
 using driver::ProjectionKey;
+using driver::ProjectionKind;
 using driver::ProjectionState;
 using std::chrono::milliseconds;
 
@@ -47,7 +48,7 @@ constexpr std::string_view count_of_dead_letters =
 // Behind the count, or 0. How long a lease is believed: see driver::longest_lease.
 constexpr std::string_view end_of_states =
     ", o.generation, o.part, o.last_position, o.holder, o.leased_until, CASE WHEN o.leased_until > SYSUTCDATETIME() "
-    "AND o.leased_until <= DATEADD(hour, 1, SYSUTCDATETIME()) THEN 1 ELSE 0 END, o.fence, o.updated_at "
+    "AND o.leased_until <= DATEADD(hour, 1, SYSUTCDATETIME()) THEN 1 ELSE 0 END, o.fence, o.updated_at, p.kind "
     "FROM $(schema).projections AS p JOIN $(schema).projection_offsets AS o "
     "ON o.projection_key = p.projection_key AND o.tenant_key = p.tenant_key ";
 static_assert(driver::longest_lease == std::chrono::hours(1));
@@ -63,6 +64,7 @@ std::vector<ProjectionState> read_states(const Result& rows) {
                        static_cast<std::int32_t>(rows.integer(row, 3)),
                        {},
                        0});
+      if (!rows.is_null(row, 13)) found.back().kind = driver::parse_projection_kind(rows.text(row, 13));
     }
     found.back().dead_letters += rows.integer(row, 4);  // In one row of each projection.
     PartState& part = found.back().checkpoints.emplace_back();
@@ -113,12 +115,18 @@ std::optional<Locked> lock(Session& session, const ProjectionKey& key) {
 
 }  // namespace
 
-ProjectionState open_projection(Session& session, const ProjectionKey& key, std::int32_t parts, Position start) {
+ProjectionState open_projection(Session& session, const ProjectionKey& key, std::int32_t parts, Position start,
+                                ProjectionKind kind) {
   for (;;) {
     if (auto found = find_projection(session, key)) {
-      if (found->parts == parts) return std::move(*found);
-      throw make_error(ErrorCode::invalid_argument,
-                       "projection '" + key.name + "' has " + std::to_string(found->parts) + " parts");
+      driver::expect_same_use(*found, parts, kind);
+      if (found->kind) return std::move(*found);
+      Parameters parameters;
+      parameters.add(Type::text, to_string(kind));
+      session.execute(
+          "UPDATE $(schema).projections SET kind = ? WHERE projection_key = ? AND tenant_key = ? AND kind IS NULL",
+          add_key(parameters, key));
+      continue;
     }
     try {
       Transaction transaction(session);
@@ -126,14 +134,23 @@ ProjectionState open_projection(Session& session, const ProjectionKey& key, std:
       parameters.add(Type::text, key.name).add(Type::text, key.tenant);
       session.execute(
           "INSERT INTO $(schema).projections (projection_name, tenant_id, projection_key, tenant_key, parts, "
-          "active_generation, created_at) VALUES (?, ?, ?, ?, ?, 1, SYSUTCDATETIME())",
-          add_key(parameters, key).add(Type::int4, parts));
+          "active_generation, created_at, kind) VALUES (?, ?, ?, ?, ?, 1, SYSUTCDATETIME(), ?)",
+          add_key(parameters, key).add(Type::int4, parts).add(Type::text, to_string(kind)));
       insert_parts(session, key, 1, parts, start);
       transaction.commit();
     } catch (const Error& error) {  // Another was faster.
       if (!is_duplicate_key(error)) throw;
     }
   }
+}
+
+bool change_kind(Session& session, const ProjectionKey& key, ProjectionKind from, ProjectionKind to) {
+  Parameters parameters;
+  parameters.add(Type::text, to_string(to));
+  return done(session.execute(
+      "UPDATE $(schema).projections SET kind = ? WHERE projection_key = ? AND tenant_key = ? AND kind = "
+      "?; SELECT @@ROWCOUNT",
+      add_key(parameters, key).add(Type::text, to_string(from))));
 }
 
 std::optional<ProjectionState> find_projection(Session& session, const ProjectionKey& key) {
@@ -330,6 +347,15 @@ bool activate(Session& session, const ProjectionKey& key, std::int32_t from, std
       "DELETE FROM $(schema).projection_offsets WHERE projection_key = ? AND tenant_key = ? AND generation < ?",
       parameters_of(key).add(Type::int4, generation));
   return true;
+}
+
+bool is_inline(Session& session, const ProjectionKey& key, std::int32_t generation) {
+  return session
+             .execute(
+                 "SELECT 1 FROM $(schema).projections WHERE projection_key = ? AND tenant_key = ? AND "
+                 "active_generation = ? AND kind = N'inline'",
+                 parameters_of(key).add(Type::int4, generation))
+             .rows() > 0;
 }
 
 }  // namespace stele::mssql

@@ -9,7 +9,9 @@ namespace stele::mssql {
 /// As driver::ReadSide describes them, outside of transactions. All of them may be repeated when an answer was lost: a
 /// generation that was added twice is one to remove.
 driver::ProjectionState open_projection(Session& session, const driver::ProjectionKey& key, std::int32_t parts,
-                                        Position start);
+                                        Position start, driver::ProjectionKind kind);
+bool change_kind(Session& session, const driver::ProjectionKey& key, driver::ProjectionKind from,
+                 driver::ProjectionKind to);
 std::optional<driver::ProjectionState> find_projection(Session& session, const driver::ProjectionKey& key);
 std::vector<driver::ProjectionState> list_projections(Session& session);
 std::int32_t add_generation(Session& session, const driver::ProjectionKey& key);
@@ -29,5 +31,6 @@ bool remove_dead_letter(Session& session, const driver::PartKey& key, Position p
 bool move_checkpoint(Session& session, const driver::Lease& lease, Position to);
 void add_dead_letter(Session& session, const driver::DeadLetter& letter);
 bool activate(Session& session, const driver::ProjectionKey& key, std::int32_t from, std::int32_t generation);
+bool is_inline(Session& session, const driver::ProjectionKey& key, std::int32_t generation);
 
 }  // namespace stele::mssql

@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "projections.h"
 #include "read.h"
+#include "stele_soci/handler_errors.h"
 #include "stele_soci/written_events.h"
 
 namespace stele::mssql {
@@ -17,14 +18,19 @@ using std::chrono::steady_clock;
 
 constexpr int max_attempts = 10;
 
+/// What a handler was told by the database, as the driver would throw it.
+std::optional<Error> of_handler(const std::exception& error) {
+  const auto* handlers = dynamic_cast<const soci::odbc_soci_error*>(&error);
+  if (handlers == nullptr) return std::nullopt;
+  return make_error(diagnostic_of(*handlers), false, "read model", Outcome::not_applied);
+}
+
 /// The database gave the transaction up, which may go well the next time. Of the store's own statements, or of a
 /// handler's, whose duplicate keys are its own affair.
 bool given_up(const std::exception& error) {
   if (const auto* own = dynamic_cast<const Error*>(&error)) return worth_another_try(*own);
-  const auto* handlers = dynamic_cast<const soci::odbc_soci_error*>(&error);
-  if (handlers == nullptr) return false;
-  const Error same = make_error(diagnostic_of(*handlers), false, backend_name, Outcome::not_applied);
-  return worth_another_try(same) && !is_duplicate_key(same);
+  const std::optional<Error> same = of_handler(error);
+  return same && worth_another_try(*same) && !is_duplicate_key(*same);
 }
 
 driver::AppendAnswer attempt(Session& session, const driver::PreparedAppend& append, const driver::AppendHook& hook) {
@@ -44,8 +50,12 @@ driver::AppendAnswer attempt(Session& session, const driver::PreparedAppend& app
 
 }  // namespace
 
-void ReadModel::check_connection() {
-  if (session_ != nullptr) shared_transaction_is_open(*session_);
+bool ReadModel::is_inline(const driver::ProjectionKey& projection, std::int32_t generation) {
+  return mssql::is_inline(require_open(), projection, generation);
+}
+
+std::optional<Error> ReadModel::database_error(const std::exception_ptr& thrown) {
+  return soci_backend::first_known(thrown, of_handler);
 }
 
 Session& ReadModel::require_open() const {

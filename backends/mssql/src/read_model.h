@@ -15,7 +15,8 @@ class ReadModel : public driver::ReadModelTransaction {
   bool move_checkpoint(const driver::Lease& lease, Position to) override;
   void add_dead_letter(const driver::DeadLetter& letter) override;
   bool activate(const driver::ProjectionKey& projection, std::int32_t from, std::int32_t generation) override;
-  void check_connection() override;
+  bool is_inline(const driver::ProjectionKey& projection, std::int32_t generation) override;
+  std::optional<Error> database_error(const std::exception_ptr& thrown) override;
   void commit() override;
 
   /// Throws what is in the way of a commit: the connection is lost, or the transaction was ended behind its owner's

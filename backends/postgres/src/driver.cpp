@@ -203,8 +203,13 @@ std::int64_t PostgresDriver::delete_snapshots(const SnapshotDeletion& which) {
 }
 
 driver::ProjectionState PostgresDriver::open_projection(const driver::ProjectionKey& key, std::int32_t parts,
-                                                        Position start) {
-  return reading([&](Session& session) { return postgres::open_projection(session, key, parts, start); });
+                                                        Position start, driver::ProjectionKind kind) {
+  return reading([&](Session& session) { return postgres::open_projection(session, key, parts, start, kind); });
+}
+
+bool PostgresDriver::change_kind(const driver::ProjectionKey& key, driver::ProjectionKind from,
+                                 driver::ProjectionKind to) {
+  return reading([&](Session& session) { return postgres::change_kind(session, key, from, to); });
 }
 
 std::optional<driver::ProjectionState> PostgresDriver::find_projection(const driver::ProjectionKey& key) {
@@ -253,10 +258,10 @@ bool PostgresDriver::remove_dead_letter(const driver::PartKey& key, Position pos
   return reading([&](Session& session) { return postgres::remove_dead_letter(session, key, position); });
 }
 
-std::unique_ptr<driver::ReadModelTransaction> PostgresDriver::begin_read_model() {
+std::unique_ptr<driver::ReadModelTransaction> PostgresDriver::begin_read_model(std::chrono::milliseconds idle_limit) {
   for (bool again = true;; again = false) {
     try {
-      return std::make_unique<OwnReadModel>(lease());
+      return std::make_unique<OwnReadModel>(lease(), idle_limit);
     } catch (const Error& error) {  // A connection of the pool may have been lost long ago.
       if (error.code() != ErrorCode::cannot_connect || !again) throw;
     }

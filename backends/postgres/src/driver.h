@@ -40,8 +40,9 @@ class PostgresDriver final : public driver::Driver, public driver::MigrationStor
                                         std::optional<std::int32_t> schema_version) override;
   std::vector<SnapshotInfo> list_snapshots(const SnapshotListOptions& options) override;
   std::int64_t delete_snapshots(const SnapshotDeletion& which) override;
-  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts,
-                                          Position start) override;
+  driver::ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts, Position start,
+                                          driver::ProjectionKind kind) override;
+  bool change_kind(const driver::ProjectionKey& key, driver::ProjectionKind from, driver::ProjectionKind to) override;
   std::optional<driver::ProjectionState> find_projection(const driver::ProjectionKey& key) override;
   std::vector<driver::ProjectionState> list_projections() override;
   std::int32_t add_generation(const driver::ProjectionKey& key) override;
@@ -55,7 +56,7 @@ class PostgresDriver final : public driver::Driver, public driver::MigrationStor
                                std::chrono::milliseconds time) override;
   std::vector<driver::DeadLetter> list_dead_letters(const driver::ProjectionKey& key, std::size_t limit) override;
   bool remove_dead_letter(const driver::PartKey& key, Position position) override;
-  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override;
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model(std::chrono::milliseconds idle_limit) override;
 
   std::int64_t event_types_revision(const std::string& tenant) override;
   driver::EventTypes list_event_types(const std::string& tenant) override;

@@ -15,6 +15,7 @@ ErrorCode classify(std::string_view state) {
   if (state == "42501" || state == "25006") return ErrorCode::permission_denied;
   if (state == "3F000" || state == "42P01" || state == "42883" || state == "42704") return ErrorCode::schema_outdated;
   if (state == "0A000") return ErrorCode::unsupported;
+  if (state == "25P03" || state == "25P04") return ErrorCode::cannot_connect;  // It was left alone for too long.
   if (kind == "08" || kind == "28" || kind == "57" || state == "3D000") return ErrorCode::cannot_connect;
   if (kind == "58") return ErrorCode::io;
   if (kind == "XX") return state == "XX001" || state == "XX002" ? ErrorCode::corrupt : ErrorCode::internal;
@@ -44,12 +45,16 @@ Error make_error(const pg_conn* connection, const pg_result* result, std::string
                   .outcome = outcome});
   }
   message += trimmed(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
-  const ErrorCode code = classify(state);
+  return error_of_state(state, std::move(message), outcome);
+}
+
+Error error_of_state(const std::string& sqlstate, std::string message, Outcome outcome) {
+  const ErrorCode code = classify(sqlstate);
   return Error(
       code, std::move(message),
       {.backend = std::string(backend_name),
        .native_code = 0,
-       .sqlstate = state,
+       .sqlstate = sqlstate,
        .retryable = (code == ErrorCode::busy || code == ErrorCode::cannot_connect) && outcome == Outcome::not_applied,
        .outcome = outcome});
 }

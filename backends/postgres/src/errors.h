@@ -18,6 +18,9 @@ inline constexpr std::string_view backend_name = "postgres";
 Error make_error(const pg_conn* connection, const pg_result* result, std::string_view doing,
                  Outcome outcome = Outcome::not_applied);
 
+/// The same for what a handler was told, by its SQLSTATE.
+Error error_of_state(const std::string& sqlstate, std::string message, Outcome outcome = Outcome::not_applied);
+
 /// For a fault that Stele found itself.
 Error make_error(ErrorCode code, std::string message);
 

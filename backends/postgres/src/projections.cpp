@@ -10,6 +10,7 @@ using driver::Lease;
 using driver::PartKey;
 using driver::PartState;
 using driver::ProjectionKey;
+using driver::ProjectionKind;
 using driver::ProjectionState;
 using std::chrono::milliseconds;
 
@@ -37,7 +38,7 @@ constexpr std::string_view count_of_dead_letters =
 // Behind the count, or 0. How long a lease is believed: see driver::longest_lease.
 constexpr std::string_view end_of_states =
     ", o.generation, o.part, o.last_position, o.holder, o.leased_until, coalesce(o.leased_until > clock_timestamp() "
-    "AND o.leased_until <= clock_timestamp() + interval '1 hour', false), o.fence, o.updated_at "
+    "AND o.leased_until <= clock_timestamp() + interval '1 hour', false), o.fence, o.updated_at, p.kind "
     "FROM projections AS p JOIN projection_offsets AS o USING (projection_name, tenant_id) ";
 static_assert(driver::longest_lease == std::chrono::hours(1));
 constexpr std::string_view in_order = "ORDER BY p.projection_name, p.tenant_id, o.generation, o.part";
@@ -52,6 +53,7 @@ std::vector<ProjectionState> read_states(const Result& rows) {
                        static_cast<std::int32_t>(rows.integer(row, 3)),
                        {},
                        0});
+      if (!rows.is_null(row, 13)) found.back().kind = driver::parse_projection_kind(rows.text(row, 13));
     }
     found.back().dead_letters += rows.integer(row, 4);  // In one row of each projection.
     PartState& part = found.back().checkpoints.emplace_back();
@@ -83,20 +85,32 @@ std::optional<Locked> lock(Session& session, const ProjectionKey& key) {
 
 }  // namespace
 
-ProjectionState open_projection(Session& session, const ProjectionKey& key, std::int32_t parts, Position start) {
+ProjectionState open_projection(Session& session, const ProjectionKey& key, std::int32_t parts, Position start,
+                                ProjectionKind kind) {
   for (;;) {
     if (auto found = find_projection(session, key)) {
-      if (found->parts == parts) return std::move(*found);
-      throw make_error(ErrorCode::invalid_argument,
-                       "projection '" + key.name + "' has " + std::to_string(found->parts) + " parts");
+      driver::expect_same_use(*found, parts, kind);
+      if (found->kind) return std::move(*found);
+      session.execute("UPDATE projections SET kind = $3 WHERE projection_name = $1 AND tenant_id = $2 AND kind IS NULL",
+                      parameters_of(key).add(Type::text, to_string(kind)));
+      continue;
     }
     session.execute(
-        "WITH made AS (INSERT INTO projections (projection_name, tenant_id, parts, created_at) "
-        "VALUES ($1, $2, $3, clock_timestamp()) ON CONFLICT DO NOTHING RETURNING parts) "
+        "WITH made AS (INSERT INTO projections (projection_name, tenant_id, parts, created_at, kind) "
+        "VALUES ($1, $2, $3, clock_timestamp(), $5) ON CONFLICT DO NOTHING RETURNING parts) "
         "INSERT INTO projection_offsets (projection_name, tenant_id, generation, part, last_position, updated_at) "
         "SELECT $1, $2, 1, n, $4, clock_timestamp() FROM made, generate_series(0, made.parts - 1) AS n",
-        parameters_of(key).add(Type::int4, parts).add(Type::int8, start.value()));
+        parameters_of(key).add(Type::int4, parts).add(Type::int8, start.value()).add(Type::text, to_string(kind)));
   }
+}
+
+bool change_kind(Session& session, const ProjectionKey& key, ProjectionKind from, ProjectionKind to) {
+  return session
+             .execute(
+                 "UPDATE projections SET kind = $4 WHERE projection_name = $1 AND tenant_id = $2 AND kind = $3 "
+                 "RETURNING true",
+                 parameters_of(key).add(Type::text, to_string(from)).add(Type::text, to_string(to)))
+             .rows() > 0;
 }
 
 std::optional<ProjectionState> find_projection(Session& session, const ProjectionKey& key) {
@@ -264,6 +278,16 @@ bool activate(Session& session, const ProjectionKey& key, std::int32_t from, std
   session.execute("DELETE FROM projection_offsets WHERE projection_name = $1 AND tenant_id = $2 AND generation < $3",
                   parameters_of(key).add(Type::int4, generation));
   return true;
+}
+
+bool is_inline(Session& session, const ProjectionKey& key, std::int32_t generation) {
+  return session
+             .execute(
+                 "SELECT true FROM projections WHERE projection_name = $1 AND tenant_id = $2 AND active_generation = "
+                 "$3 "
+                 "AND kind = 'inline'",
+                 parameters_of(key).add(Type::int4, generation))
+             .rows() > 0;
 }
 
 }  // namespace stele::postgres

@@ -9,6 +9,7 @@
 #include "errors.h"
 #include "projections.h"
 #include "read.h"
+#include "stele_soci/handler_errors.h"
 #include "stele_soci/written_events.h"
 
 namespace stele::postgres {
@@ -34,6 +35,19 @@ bool given_up(const std::exception& error) {
   if (const auto* own = dynamic_cast<const Error*>(&error)) return worth_another_try(*own);
   const auto* handlers = dynamic_cast<const soci::postgresql_soci_error*>(&error);
   return handlers != nullptr && (handlers->sqlstate() == "40P01" || handlers->sqlstate() == "40001");
+}
+
+/// Its first line: the others may quote the statement.
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+std::string begin_of(std::chrono::milliseconds idle_limit) {
+  std::string begin = "BEGIN; SET LOCAL synchronous_commit = off";
+  if (idle_limit.count() > 0) {
+    begin += "; SET LOCAL idle_in_transaction_session_timeout = " + std::to_string(idle_limit.count());
+  }
+  return begin;
 }
 
 AppendResult append_inside(Session& session, const driver::PreparedAppend& append) {
@@ -67,8 +81,16 @@ void ReadModel::require_connection() const {
   }
 }
 
-void ReadModel::check_connection() {
-  require_connection();
+bool ReadModel::is_inline(const driver::ProjectionKey& projection, std::int32_t generation) {
+  return postgres::is_inline(require_open(), projection, generation);
+}
+
+std::optional<Error> ReadModel::database_error(const std::exception_ptr& thrown) {
+  return soci_backend::first_known(thrown, [](const std::exception& error) -> std::optional<Error> {
+    const auto* handlers = dynamic_cast<const soci::postgresql_soci_error*>(&error);
+    if (handlers == nullptr || handlers->sqlstate() == "57014") return std::nullopt;  // It took too long.
+    return error_of_state(handlers->sqlstate(), "read model: " + first_line(handlers->get_error_message()));
+  });
 }
 
 Session& ReadModel::require_open() const {
@@ -101,11 +123,11 @@ void ReadModel::commit() {
   throw make_error(ErrorCode::invalid_argument, "the append commits this transaction, not the one who is called in it");
 }
 
-OwnReadModel::Open::Open(SessionPool::Lease leased)
-    : session(std::move(leased)), transaction(*session, "BEGIN; SET LOCAL synchronous_commit = off") {}
+OwnReadModel::Open::Open(SessionPool::Lease leased, std::chrono::milliseconds idle_limit)
+    : session(std::move(leased)), transaction(*session, begin_of(idle_limit)) {}
 
-OwnReadModel::OwnReadModel(SessionPool::Lease session) : ReadModel(*session) {
-  open_.emplace(std::move(session));
+OwnReadModel::OwnReadModel(SessionPool::Lease session, std::chrono::milliseconds idle_limit) : ReadModel(*session) {
+  open_.emplace(std::move(session), idle_limit);
 }
 
 void OwnReadModel::wait_for_disk() {

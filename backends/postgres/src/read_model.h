@@ -15,7 +15,8 @@ class ReadModel : public driver::ReadModelTransaction {
   bool move_checkpoint(const driver::Lease& lease, Position to) override;
   void add_dead_letter(const driver::DeadLetter& letter) override;
   bool activate(const driver::ProjectionKey& projection, std::int32_t from, std::int32_t generation) override;
-  void check_connection() override;
+  bool is_inline(const driver::ProjectionKey& projection, std::int32_t generation) override;
+  std::optional<Error> database_error(const std::exception_ptr& thrown) override;
   void commit() override;
 
   /// Throws what is in the way of a commit: the connection is lost, the transaction was ended behind its owner's back,
@@ -35,7 +36,7 @@ class ReadModel : public driver::ReadModelTransaction {
 /// writes can be made again from the log, and a crash that takes it back takes the checkpoint back, too.
 class OwnReadModel final : public ReadModel {
  public:
-  explicit OwnReadModel(SessionPool::Lease session);
+  OwnReadModel(SessionPool::Lease session, std::chrono::milliseconds idle_limit);
   void add_dead_letter(const driver::DeadLetter& letter) override;
   bool activate(const driver::ProjectionKey& projection, std::int32_t from, std::int32_t generation) override;
   void commit() override;
@@ -44,7 +45,7 @@ class OwnReadModel final : public ReadModel {
   void wait_for_disk();
 
   struct Open {
-    explicit Open(SessionPool::Lease leased);
+    Open(SessionPool::Lease leased, std::chrono::milliseconds idle_limit);
     SessionPool::Lease session;
     Transaction transaction;
   };

@@ -62,6 +62,7 @@ Session::Session(const Settings& settings)
   }
   // Only names of the store's schema are found; temporary ones come last, so that nobody can put a table in front.
   // A server or role that is set to asynchronous commits would acknowledge what a crash can take back (G12).
+  // The server, too, notices within half a minute that this machine is gone, and lets go of what was locked.
   // For row-level security, see tenants.h. Empty is nobody's.
   const std::unique_ptr<char, void (*)(void*)> tenant(
       PQescapeLiteral(handle(), settings.tenant.data(), settings.tenant.size()), PQfreemem);
@@ -69,7 +70,9 @@ Session::Session(const Settings& settings)
   const Result answer = run(
       "SET app.current_tenant_id = " + std::string(tenant.get()) + "; SET search_path = " + quoted_identifier(schema_) +
           ", pg_temp; SET lock_timeout = " + std::to_string(lock_timeout_.count()) +
-          "; SET default_transaction_isolation = 'read committed'; SET client_min_messages = warning; "
+          "; SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; "
+          "SET tcp_user_timeout = 30000; SET default_transaction_isolation = 'read committed'; SET client_min_messages "
+          "= warning; "
           "SELECT pg_backend_pid(), CASE WHEN current_setting('synchronous_commit') = 'off' "
           "THEN set_config('synchronous_commit', 'on', false) END",
       "connect");

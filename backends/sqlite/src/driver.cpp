@@ -187,16 +187,19 @@ std::int64_t SqliteDriver::delete_snapshots(const SnapshotDeletion& which) {
 }
 
 driver::ProjectionState SqliteDriver::open_projection(const driver::ProjectionKey& key, std::int32_t parts,
-                                                      Position start) {
+                                                      Position start, driver::ProjectionKind kind) {
   std::optional<driver::ProjectionState> state = find_projection(key);
-  if (!state) {
-    state = in_write_transaction([&](Session& session) { return sqlite::open_projection(session, key, parts, start); });
+  if (!state || !state->kind) {
+    state = in_write_transaction(
+        [&](Session& session) { return sqlite::open_projection(session, key, parts, start, kind); });
   }
-  if (state->parts != parts) {
-    throw make_error(ErrorCode::invalid_argument,
-                     "projection '" + key.name + "' has " + std::to_string(state->parts) + " parts");
-  }
+  driver::expect_same_use(*state, parts, kind);
   return std::move(*state);
+}
+
+bool SqliteDriver::change_kind(const driver::ProjectionKey& key, driver::ProjectionKind from,
+                               driver::ProjectionKind to) {
+  return in_write_transaction([&](Session& session) { return sqlite::change_kind(session, key, from, to); });
 }
 
 std::optional<driver::ProjectionState> SqliteDriver::find_projection(const driver::ProjectionKey& key) {
@@ -256,7 +259,7 @@ bool SqliteDriver::remove_dead_letter(const driver::PartKey& key, Position posit
   return in_write_transaction([&](Session& session) { return sqlite::remove_dead_letter(session, key, position); });
 }
 
-std::unique_ptr<driver::ReadModelTransaction> SqliteDriver::begin_read_model() {
+std::unique_ptr<driver::ReadModelTransaction> SqliteDriver::begin_read_model(std::chrono::milliseconds /*idle_limit*/) {
   return std::make_unique<OwnReadModel>(lease_writer(), handler_thread_);
 }
 

@@ -12,6 +12,7 @@ using driver::Lease;
 using driver::PartKey;
 using driver::PartState;
 using driver::ProjectionKey;
+using driver::ProjectionKind;
 using driver::ProjectionState;
 using std::chrono::milliseconds;
 
@@ -39,7 +40,7 @@ bool changes(Session& session, Statement& statement) {
 
 constexpr std::string_view states =
     "SELECT p.projection_name, p.tenant_id, p.parts, p.active_generation, o.generation, o.part, o.last_position, "
-    "o.holder, o.leased_until, o.fence, o.updated_at FROM projections AS p CROSS JOIN projection_offsets AS o "
+    "o.holder, o.leased_until, o.fence, o.updated_at, p.kind FROM projections AS p CROSS JOIN projection_offsets AS o "
     "ON o.projection_name = p.projection_name AND o.tenant_id = p.tenant_id ";
 constexpr std::string_view in_order = "ORDER BY p.projection_name, p.tenant_id, o.generation, o.part";
 
@@ -52,6 +53,7 @@ std::vector<ProjectionState> read_states(Statement& rows) {
     if (found.empty() || found.back().key != key) {
       found.push_back(
           {std::move(key), static_cast<std::int32_t>(rows.int64(2)), static_cast<std::int32_t>(rows.int64(3)), {}, 0});
+      if (!rows.is_null(11)) found.back().kind = driver::parse_projection_kind(rows.text(11));
     }
     PartState& part = found.back().checkpoints.emplace_back();
     part.key = {found.back().key, static_cast<std::int32_t>(rows.int64(4)), static_cast<std::int32_t>(rows.int64(5))};
@@ -104,15 +106,36 @@ std::vector<ProjectionState> list_projections(Session& session) {
   return found;
 }
 
-ProjectionState open_projection(Session& session, const ProjectionKey& key, std::int32_t parts, Position start) {
+ProjectionState open_projection(Session& session, const ProjectionKey& key, std::int32_t parts, Position start,
+                                ProjectionKind kind) {
   const Use insert = session.use(
-      "INSERT INTO projections (projection_name, tenant_id, parts, created_at) VALUES (?1, ?2, ?3, ?4) "
+      "INSERT INTO projections (projection_name, tenant_id, parts, created_at, kind) VALUES (?1, ?2, ?3, ?4, ?5) "
       "ON CONFLICT DO NOTHING");
   bind(*insert, key);
   insert->bind(3, std::int64_t{parts});
   insert->bind(4, Timestamp::now());
-  if (changes(session, *insert)) add_checkpoints(session, key, 1, parts, start);
+  insert->bind(5, to_string(kind));
+  if (changes(session, *insert)) {
+    add_checkpoints(session, key, 1, parts, start);
+  } else {
+    const Use update = session.use(
+        "UPDATE projections SET kind = ?3 WHERE projection_name = ?1 AND tenant_id = ?2 AND kind IS NULL "
+        "AND parts = ?4");
+    bind(*update, key);
+    update->bind(3, to_string(kind));
+    update->bind(4, std::int64_t{parts});
+    update->step();
+  }
   return *find_projection(session, key);
+}
+
+bool change_kind(Session& session, const ProjectionKey& key, ProjectionKind from, ProjectionKind to) {
+  const Use update =
+      session.use("UPDATE projections SET kind = ?4 WHERE projection_name = ?1 AND tenant_id = ?2 AND kind = ?3");
+  bind(*update, key);
+  update->bind(3, to_string(from));
+  update->bind(4, to_string(to));
+  return changes(session, *update);
 }
 
 std::int32_t add_generation(Session& session, const ProjectionKey& key) {
@@ -302,6 +325,15 @@ bool activate(Session& session, const ProjectionKey& key, std::int32_t from, std
   remove->bind(3, std::int64_t{generation});
   remove->step();
   return true;
+}
+
+bool is_inline(Session& session, const ProjectionKey& key, std::int32_t generation) {
+  const Use query = session.use(
+      "SELECT 1 FROM projections WHERE projection_name = ?1 AND tenant_id = ?2 AND active_generation = ?3 "
+      "AND kind = 'inline'");
+  bind(*query, key);
+  query->bind(3, std::int64_t{generation});
+  return query->step();
 }
 
 }  // namespace stele::sqlite

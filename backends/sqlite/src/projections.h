@@ -16,7 +16,9 @@ bool is_lease_free(Session& session, const driver::PartKey& key, const std::stri
 
 /// … and these inside a write transaction.
 driver::ProjectionState open_projection(Session& session, const driver::ProjectionKey& key, std::int32_t parts,
-                                        Position start);
+                                        Position start, driver::ProjectionKind kind);
+bool change_kind(Session& session, const driver::ProjectionKey& key, driver::ProjectionKind from,
+                 driver::ProjectionKind to);
 std::int32_t add_generation(Session& session, const driver::ProjectionKey& key);
 void remove_generation(Session& session, const driver::ProjectionKey& key, std::int32_t generation);
 void remove_projection(Session& session, const driver::ProjectionKey& key);
@@ -32,5 +34,6 @@ bool remove_dead_letter(Session& session, const driver::PartKey& key, Position p
 bool move_checkpoint(Session& session, const driver::Lease& lease, Position to);
 void add_dead_letter(Session& session, const driver::DeadLetter& letter);
 bool activate(Session& session, const driver::ProjectionKey& key, std::int32_t from, std::int32_t generation);
+bool is_inline(Session& session, const driver::ProjectionKey& key, std::int32_t generation);
 
 }  // namespace stele::sqlite

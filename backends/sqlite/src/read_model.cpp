@@ -4,6 +4,7 @@
 
 #include "errors.h"
 #include "projections.h"
+#include "stele_soci/handler_errors.h"
 
 namespace stele::sqlite {
 
@@ -33,6 +34,17 @@ bool ReadModel::activate(const driver::ProjectionKey& projection, std::int32_t f
   return sqlite::activate(require_open(), projection, from, generation);
 }
 
+bool ReadModel::is_inline(const driver::ProjectionKey& projection, std::int32_t generation) {
+  return sqlite::is_inline(require_open(), projection, generation);
+}
+
+std::optional<Error> ReadModel::database_error(const std::exception_ptr& thrown) {
+  return soci_backend::first_known(thrown, [](const std::exception& error) -> std::optional<Error> {
+    const std::optional<int> code = result_code_of(error);
+    return code ? std::optional(make_error(*code, "read model")) : std::nullopt;
+  });
+}
+
 void ReadModel::commit() {
   throw make_error(ErrorCode::invalid_argument, "the append commits this transaction, not the one who is called in it");
 }
@@ -48,10 +60,22 @@ OwnReadModel::OwnReadModel(SessionPool::Lease session, HandlerThread& thread) : 
   open_.emplace(std::move(session), thread);
 }
 
+void OwnReadModel::add_dead_letter(const driver::DeadLetter& letter) {
+  ReadModel::add_dead_letter(letter);
+  waits_for_disk_ = true;
+}
+
+bool OwnReadModel::activate(const driver::ProjectionKey& projection, std::int32_t from, std::int32_t generation) {
+  const bool switched = ReadModel::activate(projection, from, generation);
+  waits_for_disk_ = waits_for_disk_ || switched;
+  return switched;
+}
+
 void OwnReadModel::commit() {
   require_open().reset_statements();
   open_->transaction.commit();
   set_over();
+  if (waits_for_disk_) open_->session->sync();  // SQLite changes no durability inside of a transaction.
   open_.reset();
 }
 

@@ -55,6 +55,8 @@ class ReadModel : public driver::ReadModelTransaction {
   bool move_checkpoint(const driver::Lease& lease, Position to) override;
   void add_dead_letter(const driver::DeadLetter& letter) override;
   bool activate(const driver::ProjectionKey& projection, std::int32_t from, std::int32_t generation) override;
+  bool is_inline(const driver::ProjectionKey& projection, std::int32_t generation) override;
+  std::optional<Error> database_error(const std::exception_ptr& thrown) override;
   void commit() override;
 
   /// Throws invalid_argument when the transaction was ended behind its owner's back.
@@ -67,11 +69,14 @@ class ReadModel : public driver::ReadModelTransaction {
   Session* session_;  // Null when it is over.
 };
 
-/// A transaction of its own, on the session that writes, until it is over.
+/// A transaction of its own, on the session that writes, until it is over. Its commit waits for the disk only where
+/// driver::ReadModelTransaction says so.
 class OwnReadModel final : public ReadModel {
  public:
   OwnReadModel(SessionPool::Lease session, HandlerThread& thread);
 
+  void add_dead_letter(const driver::DeadLetter& letter) override;
+  bool activate(const driver::ProjectionKey& projection, std::int32_t from, std::int32_t generation) override;
   void commit() override;
 
  private:
@@ -85,6 +90,7 @@ class OwnReadModel final : public ReadModel {
     const ResetStatements reset;
   };
   std::optional<Open> open_;
+  bool waits_for_disk_ = false;
 };
 
 }  // namespace stele::sqlite

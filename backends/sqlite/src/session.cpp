@@ -131,6 +131,16 @@ void Session::notice_schema_change() {
   names_.forget();
 }
 
+void Session::sync() {
+  if (in_memory_ || synchronous_ == "NORMAL") return;
+  // The write-ahead log. A synchronous=FULL commit does the same behind its last frame.
+  sqlite3_file* log = nullptr;
+  sqlite3_file_control(handle(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+  if (log == nullptr || log->pMethods == nullptr) return;
+  const int code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+  if (code != SQLITE_OK) throw make_error(code, "commit", Outcome::unknown);
+}
+
 RelaxedDurability::RelaxedDurability(Session& session) : session_(session), needed_(!session.in_memory_) {
   // Not as a statement that is kept: this one acts when it is prepared.
   if (needed_) execute(session_.handle(), "PRAGMA synchronous = NORMAL");

@@ -40,6 +40,10 @@ class Session {
   /// Ends whatever query a handler left in the middle. None of this backend's own may be.
   void reset_statements() noexcept;
 
+  /// Waits for the disk as a commit of this session does, for who has committed with RelaxedDurability. Throws with
+  /// outcome unknown: it is committed, and a crash may take it back.
+  void sync();
+
   /// Drops caches if somebody migrated the database since the last call. Inside a transaction.
   void notice_schema_change();
 

@@ -47,4 +47,9 @@ SociSession::SociSession(const std::string& uri) {
 
 SociSession::~SociSession() = default;
 
+std::optional<int> result_code_of(const std::exception& error) {
+  const auto* of_soci = dynamic_cast<const soci::sqlite3_soci_error*>(&error);
+  return of_soci == nullptr ? std::nullopt : std::optional(of_soci->result());
+}
+
 }  // namespace stele::sqlite

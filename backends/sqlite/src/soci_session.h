@@ -2,7 +2,9 @@
 // source includes them.
 #pragma once
 
+#include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 
 struct sqlite3;
@@ -28,5 +30,8 @@ class SociSession {
   std::unique_ptr<soci::session> session_;
   sqlite3* handle_;
 };
+
+/// SQLite's result code behind an exception of SOCI.
+std::optional<int> result_code_of(const std::exception& error);
 
 }  // namespace stele::sqlite

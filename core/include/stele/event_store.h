@@ -121,9 +121,13 @@ class STELE_API EventStore final {
 
   /// From now on each append applies it to its events, inside its own transaction: who reads the read model after
   /// append returned finds them in it. Its filter holds. What it throws rolls the append back and is thrown by append.
-  /// Appends take longer, share no commit, and hold back readers of the log while apply() runs. To fill it with what
-  /// was appended before, run_projection() before any append; then never run it otherwise. Throws unsupported where the
-  /// backend cannot.
+  /// Appends take longer, share no commit, and hold back readers of the log while apply() runs.
+  ///
+  /// To fill it with what was appended before, run_projection() and then this, with no append in between. From now on
+  /// its name is that of an inline projection, in the database: it cannot be run or rebuilt any more, which would apply
+  /// once more what was applied inline, only reset. Throws unsupported where the backend cannot; invalid_argument when
+  /// its name is used for something else, or when it was run and has not come to the end of the log; busy (retryable)
+  /// while somebody runs it.
   void use_inline_projection(std::shared_ptr<Projection> projection);
 
   // --- Snapshots. None of them is needed for anything; see snapshot.h.

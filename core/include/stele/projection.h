@@ -47,7 +47,8 @@ class STELE_API Projection {
  public:
   virtual ~Projection();
 
-  /// The same for all time: the checkpoint is kept under it. 1 to 128 bytes.
+  /// The same for all time: the checkpoint is kept under it. 1 to 128 bytes. No other projection, subscription or relay
+  /// may have it: whoever comes second throws invalid_argument.
   virtual std::string name() const = 0;
   /// Only these events; the checkpoint moves past the others.
   virtual LogFilter filter() const { return {}; }
@@ -101,8 +102,9 @@ STELE_API std::int32_t projection_part(const StreamKey& stream, std::int32_t par
 /// callbacks may call pause(), resume() and stop(), which do not wait then, but not the destructor.
 class STELE_API ProjectionRunner {
  public:
-  /// Throws invalid_argument, also for another number of parts than it has, and what a first look at the database may
-  /// throw: unsupported where the backend keeps no checkpoints.
+  /// Throws invalid_argument, also for another number of parts than it has and for a name that is used for something
+  /// else (an inline projection is, too), and what a first look at the database may throw: unsupported where the
+  /// backend keeps no checkpoints.
   ProjectionRunner(EventStore& store, std::shared_ptr<Projection> projection, ProjectionOptions options = {});
   ProjectionRunner(ProjectionRunner&&) noexcept;
   ProjectionRunner& operator=(ProjectionRunner&&) noexcept;
@@ -131,7 +133,8 @@ class STELE_API ProjectionRunner {
 };
 
 /// Brings it up to date with what is in the log when it is called, in this thread, and returns where it is then. Throws
-/// busy (retryable) when another runs it, or takes it over. Errors are treated as by a runner.
+/// busy (retryable) when another runs it, or takes it over, and invalid_argument as a runner does. Errors are treated
+/// as by a runner.
 STELE_API Position run_projection(EventStore& store, Projection& projection, const ProjectionOptions& options = {});
 
 /// Builds a further generation from the beginning while the active one goes on, and switches to it when it has caught
@@ -144,14 +147,20 @@ STELE_API Position run_projection(EventStore& store, Projection& projection, con
 STELE_API std::int32_t rebuild_projection(EventStore& store, Projection& projection,
                                           const ProjectionOptions& options = {});
 
-/// Drops the read model's tables and all checkpoints. Throws busy when it is running or being rebuilt.
+/// Drops the read model's tables and all checkpoints. Throws busy when it is running or being rebuilt. An inline one
+/// may be reset, too: the appends of those who use it fail from then on, until they open the store again.
 STELE_API void reset_projection(EventStore& store, Projection& projection, const ProjectionOptions& options = {});
+
+/// Forgets how far whatever has this name has come, be it a projection, a named subscription or a relay: it begins like
+/// a new one. Tables stay. Throws busy when it is running or being rebuilt.
+STELE_API void forget_progress(EventStore& store, const driver::ProjectionKey& key);
 
 struct ProjectionStatus {
   driver::ProjectionState state;
   Position log_end;  ///< What there is to be done.
-  std::int64_t lag =
-      0;  ///< Positions between the active generation's slowest part and log_end; 0 when it has caught up.
+  /// Positions between the active generation's slowest part and log_end; 0 when it has caught up. An inline one always
+  /// has.
+  std::int64_t lag = 0;
 };
 /// Of projections, named subscriptions and relays.
 STELE_API std::vector<ProjectionStatus> projection_statuses(EventStore& store);

@@ -48,8 +48,8 @@ struct SubscriptionOptions {
   LogFilter filter{};
 
   /// With a name, the subscription remembers how far it came: `start` counts the first time only, and one process at a
-  /// time runs it while the others wait to take over. Its tenant is the filter's. 1 to 128 bytes. After a crash, what
-  /// was handled since the last checkpoint comes again.
+  /// time runs it while the others wait to take over. Its tenant is the filter's. 1 to 128 bytes. No projection or
+  /// relay may have it. After a crash, what was handled since the last checkpoint comes again.
   std::optional<std::string> name{};
   /// With a name: how long after its death another may take over. 10 ms to 1 h.
   std::chrono::milliseconds lease{10'000};

@@ -760,8 +760,8 @@ class BrokenTransactions final : public ForwardingDriver {
  public:
   using ForwardingDriver::ForwardingDriver;
 
-  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override {
-    return std::make_unique<Transaction>(inner(), inner().begin_read_model());
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model(std::chrono::milliseconds idle_limit) override {
+    return std::make_unique<Transaction>(inner(), inner().begin_read_model(idle_limit));
   }
 };
 
@@ -784,8 +784,21 @@ class StartForgotten final : public ForwardingDriver {
  public:
   using ForwardingDriver::ForwardingDriver;
 
-  ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts, Position /*start*/) override {
-    return inner().open_projection(key, parts, Position(0));
+  ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts, Position /*start*/,
+                                  driver::ProjectionKind kind) override {
+    return inner().open_projection(key, parts, Position(0), kind);
+  }
+};
+
+/// Keeps what a name is used for, and does not look at it.
+class NamesOfManyUses final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  ProjectionState open_projection(const driver::ProjectionKey& key, std::int32_t parts, Position start,
+                                  driver::ProjectionKind kind) override {
+    const std::optional<ProjectionState> found = inner().find_projection(key);
+    return inner().open_projection(key, parts, start, found ? found->kind.value_or(kind) : kind);
   }
 };
 
@@ -826,7 +839,7 @@ class FenceStays final : public ForwardingDriver {
     const std::optional<Lease> current = current_lease(inner(), lease);
     return current && inner().renew_lease(*current, time);
   }
-  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override;
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model(std::chrono::milliseconds idle_limit) override;
 };
 
 class MovedByZombies final : public BrokenTransaction {
@@ -839,8 +852,8 @@ class MovedByZombies final : public BrokenTransaction {
   }
 };
 
-std::unique_ptr<driver::ReadModelTransaction> FenceStays::begin_read_model() {
-  return std::make_unique<MovedByZombies>(inner(), inner().begin_read_model());
+std::unique_ptr<driver::ReadModelTransaction> FenceStays::begin_read_model(std::chrono::milliseconds idle_limit) {
+  return std::make_unique<MovedByZombies>(inner(), inner().begin_read_model(idle_limit));
 }
 
 /// The checkpoint is committed by itself, before the effects.
@@ -917,6 +930,18 @@ class DeadLettersApart final : public BrokenTransaction {
     const auto other = database().begin_read_model();
     other->add_dead_letter(letter);
     other->commit();
+  }
+};
+
+/// Gives a hook no more than the first page of what was written.
+class HookOfOnePage final : public ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+
+  AppendAnswer append_with_hook(const PreparedAppend& append, const driver::AppendHook& hook) override {
+    return inner().append_with_hook(append, [&](auto& transaction, std::span<const RecordedEvent> events) {
+      hook(transaction, events.first(std::min<std::size_t>(events.size(), 64)));
+    });
   }
 };
 
@@ -1345,6 +1370,7 @@ class NoOpTransaction final : public driver::ReadModelTransaction {
   bool move_checkpoint(const Lease&, Position) override { return true; }
   void add_dead_letter(const driver::DeadLetter&) override {}
   bool activate(const driver::ProjectionKey&, std::int32_t, std::int32_t) override { return true; }
+  bool is_inline(const driver::ProjectionKey&, std::int32_t) override { return true; }
   void commit() override {}
 };
 
@@ -1359,7 +1385,8 @@ class NoOp final : public ForwardingDriver {
   bool save_snapshot(const Snapshot&) override { return true; }
   std::int64_t delete_snapshots(const SnapshotDeletion&) override { return 1; }
   // Not with an answer: whoever follows the log would wait for ever for what it says.
-  ProjectionState open_projection(const driver::ProjectionKey&, std::int32_t, Position) override {
+  ProjectionState open_projection(const driver::ProjectionKey&, std::int32_t, Position,
+                                  driver::ProjectionKind) override {
     throw Error(ErrorCode::unsupported, "no projections");
   }
   std::int32_t add_generation(const driver::ProjectionKey&) override { return 2; }
@@ -1371,7 +1398,7 @@ class NoOp final : public ForwardingDriver {
   std::int32_t announce_member(const driver::ProjectionKey&, const std::string&, std::chrono::milliseconds) override {
     return 1;
   }
-  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override {
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model(std::chrono::milliseconds) override {
     return std::make_unique<NoOpTransaction>();
   }
 
@@ -1604,6 +1631,15 @@ std::vector<BrokenDriver> broken_drivers() {
        "dead letters outlive the transaction that recorded them",
        {"checkpoints/G13_dead_letters_are_kept_with_the_transaction"},
        wrap_in<BrokenTransactions<DeadLettersApart>>},
+      {"names_of_many_uses",
+       "a name may be used for a projection, a subscription, a relay and an inline projection at once",
+       {"checkpoints/G13_a_name_has_one_use", "projections/G13_one_name_is_not_used_in_two_ways",
+        "projections/G13_what_is_applied_inline_is_not_run_as_well"},
+       wrap_in<NamesOfManyUses>},
+      {"hook_of_one_page",
+       "an append's hook is given no more than the first 64 events",
+       {"checkpoints/G13_a_hook_sees_all_of_a_large_append"},
+       wrap_in<HookOfOnePage>},
       {"hook_afterwards",
        "an append's hook is called when the append is committed",
        {"checkpoints/G4_what_a_hook_throws_leaves_nothing", "checkpoints/G4_nothing_is_seen_before_the_hook_is_done",

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <future>
 #include <mutex>
+#include <numeric>
 #include <set>
 #include <thread>
 
@@ -19,6 +20,7 @@ using driver::Lease;
 using driver::PartKey;
 using driver::PartState;
 using driver::ProjectionKey;
+using driver::ProjectionKind;
 using driver::ProjectionState;
 using driver::ReadModelTransaction;
 using std::chrono::milliseconds;
@@ -61,6 +63,10 @@ void wait_until_over(Driver& driver, const PartKey& key) {
   }
 }
 
+std::string be(const std::string& what) {
+  return "cannot be " + what;
+}
+
 std::int64_t position_of(Driver& driver, const PartKey& key) {
   return state_of(driver, key).position.value();
 }
@@ -101,6 +107,56 @@ void opening_it_again_changes_nothing(Harness& harness) {
   EXPECT_EQ(again.checkpoints[1].position, Position(7));
   EXPECT_TRUE(again.checkpoints[1].leased);
   expect_error(ErrorCode::invalid_argument, "parts", [&] { driver->open_projection(stock(), 3); });
+}
+
+void a_name_has_one_use(Harness& harness) {
+  const auto driver = harness.open();
+  const std::map<ProjectionKind, std::string> names = {{ProjectionKind::projection, "a projection"},
+                                                       {ProjectionKind::subscription, "a subscription"},
+                                                       {ProjectionKind::relay, "a relay"},
+                                                       {ProjectionKind::inline_projection, "an inline projection"}};
+  for (const auto& [kind, name] : names) {
+    const ProjectionKey key{"of " + std::string(to_string(kind)), ""};
+    EXPECT_EQ(driver->open_projection(key, 1, Position(0), kind).kind, kind);
+    EXPECT_EQ(projection_of(*driver, key).kind, kind);
+    for (const auto& [other, other_name] : names) {
+      if (other == kind) {
+        EXPECT_EQ(driver->open_projection(key, 1, Position(0), kind).kind, kind);
+        continue;
+      }
+      const auto open = [&, of = other] { driver->open_projection(key, 1, Position(0), of); };
+      for (const std::string& part : {"'" + key.name + "'", name + " in", be(other_name)}) {
+        expect_error(ErrorCode::invalid_argument, part, open);
+      }
+    }
+    EXPECT_EQ(projection_of(*driver, key).kind, kind);
+  }
+  for (const ProjectionState& state : driver->list_projections()) {
+    EXPECT_EQ(state.key.name, "of " + std::string(to_string(state.kind.value())));
+  }
+  // Another tenant's is another name.
+  EXPECT_EQ(driver->open_projection({"of relay", "acme"}, 1).kind, ProjectionKind::projection);
+}
+
+void a_kind_changes_from_what_it_is(Harness& harness) {
+  const auto driver = harness.open();
+  const auto is_inline = [&](std::int32_t generation) {
+    return driver->begin_read_model()->is_inline(stock(), generation);
+  };
+  EXPECT_FALSE(driver->change_kind(stock(), ProjectionKind::projection, ProjectionKind::inline_projection));
+  EXPECT_FALSE(is_inline(1)) << "it is missing";
+  driver->open_projection(stock(), 1);
+  driver->open_projection(stock("acme"), 1);
+  EXPECT_FALSE(is_inline(1));
+  EXPECT_FALSE(driver->change_kind(stock(), ProjectionKind::relay, ProjectionKind::inline_projection));
+  EXPECT_EQ(projection_of(*driver).kind, ProjectionKind::projection);
+  EXPECT_TRUE(driver->change_kind(stock(), ProjectionKind::projection, ProjectionKind::inline_projection));
+  EXPECT_EQ(projection_of(*driver).kind, ProjectionKind::inline_projection);
+  EXPECT_EQ(projection_of(*driver, stock("acme")).kind, ProjectionKind::projection);
+  EXPECT_TRUE(is_inline(1));
+  EXPECT_FALSE(is_inline(2));
+  driver->remove_projection(stock());
+  EXPECT_FALSE(is_inline(1));
 }
 
 void everybody_opens_at_once(Harness& harness) {
@@ -693,6 +749,33 @@ void a_hook_sees_what_is_written(Harness& harness) {
   EXPECT_TRUE(store.verify().ok());
 }
 
+// How many rows a driver asks for at once may depend on what it read before: after a large event, few.
+void a_hook_sees_all_of_a_large_append(Harness& harness) {
+  EventStore store = open_store(harness);
+  const auto numbers_seen = [&](const std::string& stream, std::vector<NewEvent> written) {
+    std::vector<std::int64_t> seen;
+    send_with_hook(store.driver(), request(thing(stream), ExpectedVersion::any(), std::move(written)),
+                   [&](auto&, std::span<const RecordedEvent> events) {
+                     for (const RecordedEvent& event : events) seen.push_back(event.version.value());
+                   });
+    return seen;
+  };
+  const NewEvent large = event("happened", "{\"p\":\"" + std::string(4'000'000, 'x') + "\"}");
+  std::vector<std::int64_t> all(300);
+  std::iota(all.begin(), all.end(), 1);
+  EXPECT_EQ(numbers_seen("large", {large}), std::vector<std::int64_t>{1});
+  EXPECT_EQ(numbers_seen("many", events(300)), all);
+  EXPECT_EQ(numbers_seen("large", {large}), std::vector<std::int64_t>{2});
+  // Of several streams, those behind the one that takes several pages, too.
+  AppendRequest several;
+  for (const char* stream : {"first", "second", "third"}) {
+    several.streams.push_back({thing(stream), ExpectedVersion::any(), events(100)});
+  }
+  std::size_t seen = 0;
+  send_with_hook(store.driver(), several, [&](auto&, auto events) { seen = events.size(); });
+  EXPECT_EQ(seen, 300u);
+}
+
 void a_hook_is_called_for_new_events_alone(Harness& harness) {
   EventStore store = open_store(harness);
   AppendRequest first = request(command("r-1"), thing("a"), ExpectedVersion::any(), events(1));
@@ -815,6 +898,8 @@ constexpr Case all_checkpoint_cases[] = {
     {"G13", "a_projection_begins_at_0", needs_read_models, a_projection_begins_at_0},
     {"G13", "a_projection_may_begin_later", needs_read_models, a_projection_may_begin_later},
     {"G13", "opening_it_again_changes_nothing", needs_read_models, opening_it_again_changes_nothing},
+    {"G13", "a_name_has_one_use", needs_read_models, a_name_has_one_use},
+    {"API", "a_kind_changes_from_what_it_is", needs_read_models, a_kind_changes_from_what_it_is},
     {"G13", "everybody_opens_at_once", needs_read_models, everybody_opens_at_once},
     {"API", "projections_are_listed_in_byte_order", needs_read_models, projections_are_listed_in_byte_order},
     {"G13", "generations_stand_side_by_side", needs_read_models, generations_stand_side_by_side},
@@ -845,6 +930,7 @@ constexpr Case all_checkpoint_cases[] = {
     {"G7", "the_log_is_settled_up_to_its_end", needs_read_models, the_log_is_settled_up_to_its_end},
     {"G7", "nothing_comes_below_what_is_settled", needs_read_models, nothing_comes_below_what_is_settled},
     {"G13", "a_hook_sees_what_is_written", needs_read_models, a_hook_sees_what_is_written},
+    {"G13", "a_hook_sees_all_of_a_large_append", needs_read_models, a_hook_sees_all_of_a_large_append},
     {"API", "a_hook_is_called_for_new_events_alone", needs_read_models, a_hook_is_called_for_new_events_alone},
     {"G4", "what_a_hook_throws_leaves_nothing", needs_read_models, what_a_hook_throws_leaves_nothing},
     {"API", "a_hook_does_not_commit", needs_read_models, a_hook_does_not_commit},

@@ -578,9 +578,9 @@ class Frozen final : public ForwardingDriver {
     check();
     ForwardingDriver::release_lease(lease);
   }
-  std::unique_ptr<driver::ReadModelTransaction> begin_read_model() override {
+  std::unique_ptr<driver::ReadModelTransaction> begin_read_model(std::chrono::milliseconds idle_limit) override {
     check();
-    return ForwardingDriver::begin_read_model();
+    return ForwardingDriver::begin_read_model(idle_limit);
   }
 
  private:

@@ -52,8 +52,12 @@ class ForwardingDriver : public Driver {
     return inner_->list_snapshots(options);
   }
   std::int64_t delete_snapshots(const SnapshotDeletion& which) override { return inner_->delete_snapshots(which); }
-  ProjectionState open_projection(const ProjectionKey& key, std::int32_t parts, Position start) override {
-    return inner_->open_projection(key, parts, start);
+  ProjectionState open_projection(const ProjectionKey& key, std::int32_t parts, Position start,
+                                  ProjectionKind kind) override {
+    return inner_->open_projection(key, parts, start, kind);
+  }
+  bool change_kind(const ProjectionKey& key, ProjectionKind from, ProjectionKind to) override {
+    return inner_->change_kind(key, from, to);
   }
   std::optional<ProjectionState> find_projection(const ProjectionKey& key) override {
     return inner_->find_projection(key);
@@ -82,7 +86,9 @@ class ForwardingDriver : public Driver {
   bool remove_dead_letter(const PartKey& key, Position position) override {
     return inner_->remove_dead_letter(key, position);
   }
-  std::unique_ptr<ReadModelTransaction> begin_read_model() override { return inner_->begin_read_model(); }
+  std::unique_ptr<ReadModelTransaction> begin_read_model(std::chrono::milliseconds idle_limit) override {
+    return inner_->begin_read_model(idle_limit);
+  }
 
   std::int64_t event_types_revision(const std::string& tenant) override { return inner_->event_types_revision(tenant); }
   EventTypes list_event_types(const std::string& tenant) override { return inner_->list_event_types(tenant); }
@@ -146,7 +152,12 @@ class ForwardingTransaction : public ReadModelTransaction {
   bool activate(const ProjectionKey& projection, std::int32_t from, std::int32_t generation) override {
     return inner_->activate(projection, from, generation);
   }
-  void check_connection() override { inner_->check_connection(); }
+  bool is_inline(const ProjectionKey& projection, std::int32_t generation) override {
+    return inner_->is_inline(projection, generation);
+  }
+  std::optional<Error> database_error(const std::exception_ptr& thrown) override {
+    return inner_->database_error(thrown);
+  }
   void commit() override { inner_->commit(); }
 
  protected:

@@ -4,26 +4,38 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "stele/append.h"
+#include "stele/error.h"
 #include "stele/event.h"
 #include "stele/export.h"
 #include "stele/snapshot.h"
 
 namespace stele::driver {
 
-/// Names a projection, a named subscription or a relay, of one tenant or of all. One name means one thing in a store.
+/// Names a projection, a named subscription or a relay, of one tenant or of all. One name means one thing in a store:
+/// see ProjectionKind.
 struct ProjectionKey {
   std::string name;    ///< 1 to 128 bytes.
   std::string tenant;  ///< Empty: of all tenants.
   friend auto operator<=>(const ProjectionKey&, const ProjectionKey&) = default;
 };
+
+/// What a name is used for. Whoever used it for something else would move the checkpoint past what the other has not
+/// done, or do once more what an inline projection has done already.
+enum class ProjectionKind : std::uint8_t { projection, subscription, relay, inline_projection };
+
+/// As backends keep it: "projection", "subscription", "relay", "inline".
+STELE_API std::string_view to_string(ProjectionKind kind) noexcept;
+STELE_API std::optional<ProjectionKind> parse_projection_kind(std::string_view name) noexcept;
 
 /// One checkpoint: a part of a projection's log. A rebuild is a further generation beside the active one.
 struct PartKey {
@@ -53,7 +65,12 @@ struct ProjectionState {
   std::int32_t active_generation = 1;
   std::vector<PartState> checkpoints;  ///< Of all generations that exist, by generation and part.
   std::int64_t dead_letters = 0;       ///< Counted by list_projections() alone: there may be many.
+  /// Empty for one that was made before kinds were kept, and has not been opened since.
+  std::optional<ProjectionKind> kind{};
 };
+
+/// For open_projection(): throws invalid_argument unless it has so many parts, and is of this kind if that is known.
+STELE_API void expect_same_use(const ProjectionState& state, std::int32_t parts, ProjectionKind kind);
 
 /// The right to move one checkpoint, until it runs out. Who has a lower fence has lost it.
 struct Lease {
@@ -107,9 +124,15 @@ class STELE_API ReadModelTransaction {
   /// is a lock. From 0, which is never active, it only asks whether the database answers.
   virtual bool activate(const ProjectionKey& projection, std::int32_t from, std::int32_t generation) = 0;
 
-  /// For who got an error from a handler and asks whose fault it is: throws cannot_connect (retryable) when the
-  /// connection to the database is lost. The default does nothing.
-  virtual void check_connection();
+  /// Whether it is an inline projection, and this is its active generation. For who writes it inside of an append;
+  /// locks nothing.
+  virtual bool is_inline(const ProjectionKey& projection, std::int32_t generation) = 0;
+
+  /// For who got an exception from a handler and asks whose fault it is: what the database said, as the driver would
+  /// throw it, when `thrown`, or an exception nested in it, is the database's own. Nothing when it is not, or when it
+  /// is about what the handler asked for: a statement that was cancelled because it took too long. Never asks the
+  /// database. The default knows of nothing.
+  virtual std::optional<Error> database_error(const std::exception_ptr& thrown);
 
   /// Need not wait for the disk: a crash of the server may take it back, with all that was committed later, and its
   /// caller may survive that. But not what a switch or a dead letter is part of: who was told of those has done with
@@ -150,9 +173,13 @@ class STELE_API ReadSide {
 
   // --- Projections
 
-  /// Makes the projection with its first generation, one checkpoint at `start` for each part, unless it is there.
-  /// Throws invalid_argument when it is there with another number of parts.
-  virtual ProjectionState open_projection(const ProjectionKey& key, std::int32_t parts, Position start = Position(0));
+  /// Makes the projection with its first generation, one checkpoint at `start` for each part, unless it is there. One
+  /// whose kind is not known yet is of this kind from now on. Throws what expect_same_use() throws.
+  virtual ProjectionState open_projection(const ProjectionKey& key, std::int32_t parts, Position start = Position(0),
+                                          ProjectionKind kind = ProjectionKind::projection);
+  /// Makes another kind of it. False, having done nothing, when it is missing or not of the kind `from`. Core has its
+  /// leases, so that nobody is at work at it.
+  virtual bool change_kind(const ProjectionKey& key, ProjectionKind from, ProjectionKind to);
   virtual std::optional<ProjectionState> find_projection(const ProjectionKey& key);
   virtual std::vector<ProjectionState> list_projections();  ///< By name, then tenant, as bytes.
 
@@ -184,8 +211,10 @@ class STELE_API ReadSide {
   virtual bool remove_dead_letter(const PartKey& key, Position position);
 
   /// A transaction for a handler. Waits for the database until the deadline of the URL. On SQLite it holds the write
-  /// lock.
-  virtual std::unique_ptr<ReadModelTransaction> begin_read_model();
+  /// lock. With an `idle_limit`, a server that can ends it when nothing came from its holder for so long: one that is
+  /// frozen, or that cannot be reached any more, is not to keep rows locked that others wait for. 0: none.
+  virtual std::unique_ptr<ReadModelTransaction> begin_read_model(
+      std::chrono::milliseconds idle_limit = std::chrono::milliseconds(0));
 };
 
 }  // namespace stele::driver

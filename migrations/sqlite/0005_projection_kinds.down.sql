@@ -1,0 +1,2 @@
+-- stele:loses-data
+ALTER TABLE projections DROP COLUMN kind;
