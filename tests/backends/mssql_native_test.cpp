@@ -584,6 +584,10 @@ TEST_F(mssql_store, nothing_is_appended_where_commits_do_not_wait_for_the_disk) 
   session_->server.delayed_durability = 2;
   EXPECT_TRUE(refused([&] { append_one(*session_, append, soon); }));
   EXPECT_TRUE(refused([&] { append_together(*session_, {&append, 1}); }));
+  EXPECT_TRUE(refused([&] {
+    const Transaction transaction(*session_, Transaction::Kind::shared);
+    append_inside(*session_, append);
+  })) << "with an inline projection";
   EXPECT_EQ(version(*session_), 1);
   session_->server.delayed_durability = 0;
   EXPECT_EQ(append_one(*session_, append, soon).status, AppendStatus::appended);

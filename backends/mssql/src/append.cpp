@@ -821,6 +821,7 @@ std::vector<AppendAnswer> append_together(Session& session, std::span<const Prep
 }
 
 AppendResult append_inside(Session& session, const PreparedAppend& append) {
+  expect_durable(session.server);
   return std::move(Steps(session, {&append, 1}).run()[0].result);
 }
 
