@@ -185,5 +185,29 @@ TEST_F(MssqlProcedures, NobodyNamesTheLockOfANewStream) {
   EXPECT_EQ(impatient.append(request).status, AppendStatus::conflict);
 }
 
+// Where the database makes no difference of case, neither do the names of locks: both URLs are of one store.
+TEST_F(MssqlProcedures, OneStoreHasOneNameHoweverTheUrlSpellsIt) {
+  std::string other = schema_->name();
+  for (char& c : other) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  if (client_->value("SELECT CASE WHEN SCHEMA_ID(N'" + other + "') IS NULL THEN 0 ELSE 1 END") == "0") {
+    GTEST_SKIP() << "the database tells case apart";
+  }
+  EventStore shouting = open(mssql_url(other, "busy_timeout=300ms"));
+  EXPECT_EQ(shouting.stream_version(stream_), Version(1));
+  client_->run("BEGIN TRANSACTION");
+  ASSERT_TRUE(client_->value(append_one("new", "0")).starts_with("0|1|"));
+  AppendRequest request;
+  request.streams.push_back({StreamKey("thing", "other"), ExpectedVersion::any(), {event()}});
+  request.conditions.push_back({StreamKey("thing", "new"), ExpectedVersion::no_stream()});
+  try {
+    shouting.append(request);
+    ADD_FAILURE() << "it did not wait for who makes the stream";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::busy) << error.what();
+  }
+  client_->run("COMMIT TRANSACTION");
+  EXPECT_TRUE(shouting.verify().ok()) << "the schema is as migrated";
+}
+
 }  // namespace
 }  // namespace stele::testing
