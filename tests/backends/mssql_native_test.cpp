@@ -58,6 +58,25 @@ TEST(mssql_errors, the_servers_number_decides) {
            {"42000", 262, ErrorCode::permission_denied},
            {"42000", 1105, ErrorCode::disk_full},
            {"42000", 9002, ErrorCode::disk_full},
+           {"42000", 8003, ErrorCode::too_large},
+           {"42000", 3930, ErrorCode::rejected_by_database},
+           {"42000", 3998, ErrorCode::rejected_by_database},
+           {"42000", 976, ErrorCode::cannot_connect},
+           {"42000", 978, ErrorCode::cannot_connect},
+           {"42000", 983, ErrorCode::cannot_connect},
+           {"42000", 35250, ErrorCode::cannot_connect},
+           {"42000", 3906, ErrorCode::permission_denied},
+           {"42000", 3908, ErrorCode::cannot_connect},
+           {"42000", 40549, ErrorCode::cannot_connect},
+           {"42000", 40550, ErrorCode::busy},
+           {"42000", 40553, ErrorCode::busy},
+           // Whatever leaves the connection in doubt.
+           {"01000", 20017, ErrorCode::cannot_connect},
+           {"HY000", 20047, ErrorCode::cannot_connect},
+           {"HY000", 2402, ErrorCode::cannot_connect},
+           {"HY000", 0, ErrorCode::cannot_connect},
+           {"24000", 0, ErrorCode::cannot_connect},
+           {"HY000", 9001, ErrorCode::cannot_connect},
            {"HY000", 824, ErrorCode::corrupt},
            {"42000", 102, ErrorCode::internal},
            {"08S01", 0, ErrorCode::cannot_connect},
@@ -94,6 +113,19 @@ TEST(mssql_errors, an_answer_of_the_server_is_never_unknown) {
   EXPECT_EQ(error_of("42000", 33557097, "terminating connection due to administrator command").outcome(),
             Outcome::unknown);
   EXPECT_EQ(error_of("08S01", 0, "x", true, Outcome::not_applied).outcome(), Outcome::not_applied);
+  // A replica that is no primary any more, a session that Azure ended: the commit may have come before that.
+  for (const int native : {976, 978, 983, 35250, 40549, 40550, 40551, 40552, 40553}) {
+    EXPECT_EQ(error_of("42000", native, "x").outcome(), Outcome::unknown) << native;
+    EXPECT_TRUE(error_of("42000", native, "x", false, Outcome::not_applied).retryable()) << native;
+  }
+}
+
+TEST(mssql_errors, a_server_that_takes_no_writes_any_more_is_left) {
+  for (const int native : {3906, 3908}) {
+    EXPECT_TRUE(is_on_wrong_server(Diagnostic{"42000", native, "x", 0}));
+    EXPECT_EQ(error_of("42000", native, "x").outcome(), Outcome::not_applied);
+  }
+  EXPECT_FALSE(is_on_wrong_server(Diagnostic{"42000", 229, "x", 0}));
 }
 
 TEST(mssql_errors, what_may_be_tried_again) {

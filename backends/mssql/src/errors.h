@@ -27,6 +27,9 @@ Error make_error(const Diagnostic& diagnostic, bool dead, std::string_view doing
 /// Whether nobody knows what the server made of the statement, or of the connection.
 bool leaves_in_doubt(const Diagnostic& diagnostic, bool dead) noexcept;
 
+/// Whether the connection is to be made anew although it works: the server is not the one to write to any more.
+bool is_on_wrong_server(const Diagnostic& diagnostic) noexcept;
+
 /// For a fault that Stele found itself.
 Error make_error(ErrorCode code, std::string message);
 /// The same for what may succeed later: nothing was applied.

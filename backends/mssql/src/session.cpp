@@ -108,13 +108,18 @@ void Session::recover(Statement& statement) noexcept {
   }
 }
 
+void Session::judge(const Failure& failure) noexcept {
+  if (leaves_in_doubt(failure.diagnostic, failure.dead)) in_doubt_ = true;
+  if (is_on_wrong_server(failure.diagnostic)) outdated_ = true;
+}
+
 template <class Doing, class Use>
 void Session::perform(Statement& statement, const Doing& doing, Outcome if_lost, const Use& use) {
   try {
     use(statement);
     if (!statement.close()) in_doubt_ = true;
   } catch (const Failure& failure) {
-    if (leaves_in_doubt(failure.diagnostic, failure.dead)) in_doubt_ = true;
+    judge(failure);
     const Error error = make_error(failure.diagnostic, failure.dead, doing(failure.diagnostic), if_lost);
     recover(statement);
     throw error;
@@ -131,7 +136,7 @@ void Session::perform_prepared(std::string_view sql, Outcome if_lost, const Use&
   try {
     statement = &prepared(sql);
   } catch (const Failure& failure) {
-    if (leaves_in_doubt(failure.diagnostic, failure.dead)) in_doubt_ = true;
+    judge(failure);
     throw make_error(failure.diagnostic, failure.dead, backend_name, Outcome::not_applied);
   }
   try {
@@ -232,7 +237,7 @@ void Session::run_batch(std::string_view batch, const std::string& script, std::
 }
 
 bool Session::usable() noexcept {
-  if (in_doubt_ || in_transaction_) return false;
+  if (in_doubt_ || outdated_ || in_transaction_) return false;
   SQLUINTEGER dead = SQL_CD_FALSE;
   SQLGetConnectAttr(connection_.handle(), SQL_ATTR_CONNECTION_DEAD, &dead, 0, nullptr);
   return dead != SQL_CD_TRUE;

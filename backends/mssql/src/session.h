@@ -99,6 +99,8 @@ class Session {
   template <class Use>
   void perform_prepared(std::string_view sql, Outcome if_lost, const Use& use);
   void recover(Statement& statement) noexcept;
+  /// What the failure says of the connection.
+  void judge(const Failure& failure) noexcept;
 
   const Settings settings_;
   std::string schema_;
@@ -109,6 +111,7 @@ class Session {
   std::chrono::milliseconds lock_timeout_;  // The server's, now.
   bool in_transaction_ = false;             // Transaction's.
   bool in_doubt_ = false;                   // Nobody knows what the server makes of the connection.
+  bool outdated_ = false;                   // It works, and is to be made anew.
   std::size_t bytes_per_row_ = 0;
 };
 
