@@ -7,6 +7,7 @@
 #include "append.h"
 #include "errors.h"
 #include "log_query.h"
+#include "migrate.h"
 #include "mssql_server.h"
 #include "odbc_values.h"
 #include "session.h"
@@ -138,6 +139,32 @@ TEST(mssql_errors, what_may_be_tried_again) {
   EXPECT_FALSE(worth_another_try(error_of("23000", 547, "x")));
   EXPECT_TRUE(error_of("42000", 1222, "x").retryable());
   EXPECT_FALSE(error_of("08S01", 0, "x").retryable()) << "it may have been applied";
+}
+
+TEST(mssql_errors, a_look_at_the_schema_meets_those_who_change_it) {
+  for (const int native : {1205, 1222}) {
+    int calls = 0;
+    EXPECT_EQ(despite_lock_conflicts([&] {
+                if (++calls < 3) throw error_of("42000", native, "x");
+                return 7;
+              }),
+              7);
+    EXPECT_EQ(calls, 3);
+    const auto never = [&]() -> int {
+      ++calls;
+      throw error_of("42000", native, "x");
+    };
+    calls = 0;
+    EXPECT_THROW(despite_lock_conflicts(never), Error);
+    EXPECT_EQ(calls, 3);
+  }
+  int calls = 0;
+  const auto another = [&]() -> int {
+    ++calls;
+    throw error_of("23000", 2627, "x");
+  };
+  EXPECT_THROW(despite_lock_conflicts(another), Error);
+  EXPECT_EQ(calls, 1);
 }
 
 TEST(mssql_errors, messages_hold_no_values) {

@@ -196,6 +196,10 @@ bool is_missing_reference(const Error& error) noexcept {
   return error.native_code() == 547;
 }
 
+bool is_lock_conflict(const Error& error) noexcept {
+  return error.native_code() == 1205 || error.native_code() == 1222;
+}
+
 bool worth_another_try(const Error& error) noexcept {
   const int native = error.native_code();
   if (is_duplicate_key(error) || native == 1205 || native == 3960 || native == 51010) return true;

@@ -39,6 +39,8 @@ Error make_busy(std::string message);
 bool is_duplicate_key(const Error& error) noexcept;
 /// A row that this one refers to is not there (547, which is also that of a CHECK).
 bool is_missing_reference(const Error& error) noexcept;
+/// A deadlock, or a lock that was not to be had in time. (Of Babelfish's, those that it has numbers for.)
+bool is_lock_conflict(const Error& error) noexcept;
 /// Whether the transaction may succeed when it is made again: a deadlock, a snapshot conflict, a duplicate key, an
 /// application lock that was refused.
 bool worth_another_try(const Error& error) noexcept;
