@@ -39,7 +39,7 @@ struct Fate {
 struct Fates {
   std::deque<Fate> next;  // Then every call goes well.
   int calls = 0;
-  bool ids_given = true;               // Whether all ids of the last call counted as given.
+  bool ids_given = true;             // Whether all ids of the last call counted as given.
   std::deque<Error> look_up_errors;  // Of the next calls of find_event and find_command.
 };
 
