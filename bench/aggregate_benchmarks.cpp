@@ -16,6 +16,9 @@
 #include "floor_postgres.h"
 #include "scratch_schema.h"
 #endif
+#ifdef STELE_WITH_MSSQL
+#include "floor_mssql.h"
+#endif
 
 namespace stele::bench {
 namespace {
@@ -99,6 +102,18 @@ EventStore& postgres_aggregates() {
 }
 #endif
 
+#ifdef STELE_WITH_MSSQL
+std::unique_ptr<Aggregates<MssqlScratch>>& shared_mssql_aggregates() {
+  static std::unique_ptr<Aggregates<MssqlScratch>> shared;
+  return shared;
+}
+
+EventStore& mssql_aggregates() {
+  if (!shared_mssql_aggregates()) shared_mssql_aggregates() = std::make_unique<Aggregates<MssqlScratch>>();
+  return shared_mssql_aggregates()->store();
+}
+#endif
+
 void load(benchmark::State& state, EventStore& (*aggregates)(), std::size_t stream, std::int64_t events,
           std::int64_t snapshot) {
   const Repository<Order> orders(aggregates());
@@ -131,11 +146,17 @@ void register_aggregate_benchmarks(const Scale& scale) {
 #ifdef STELE_WITH_POSTGRES
   if (!postgres_url().empty()) add("postgres_", postgres_aggregates, scale);
 #endif
+#ifdef STELE_WITH_MSSQL
+  if (!mssql_url().empty()) add("mssql_", mssql_aggregates, scale);
+#endif
 }
 
 void finish_aggregate_benchmarks() {
 #ifdef STELE_WITH_POSTGRES
   shared_postgres_aggregates().reset();
+#endif
+#ifdef STELE_WITH_MSSQL
+  shared_mssql_aggregates().reset();
 #endif
 }
 

@@ -5,6 +5,7 @@
 
 #include "benchmarks.h"
 #include "floor_mssql.h"
+#include "mssql_log.h"
 #include "workloads.h"
 
 namespace stele::bench {
@@ -12,9 +13,8 @@ namespace {
 
 constexpr std::size_t batch_size = 100;
 
-// Smaller than the others' log: writing it takes its time on a Babelfish server.
-constexpr std::size_t log_streams = 20;
-constexpr std::size_t events_per_stream = 1'000;
+constexpr std::size_t log_streams = mssql_log_streams;
+constexpr std::size_t events_per_stream = mssql_events_per_stream;
 
 void append_floor(benchmark::State& state, std::size_t events_per_append) {
   const MssqlScratch schema;
@@ -72,6 +72,8 @@ std::unique_ptr<MssqlScratch>& shared_log() {
   return schema;
 }
 
+}  // namespace
+
 const MssqlScratch& mssql_log() {
   std::unique_ptr<MssqlScratch>& schema = shared_log();
   if (!schema) {
@@ -85,6 +87,8 @@ const MssqlScratch& mssql_log() {
   }
   return *schema;
 }
+
+namespace {
 
 void read_stream_floor(benchmark::State& state) {
   FloorMssqlReader reader(mssql_log().name());

@@ -16,6 +16,9 @@
 #include "floor_postgres.h"
 #include "scratch_schema.h"
 #endif
+#ifdef STELE_WITH_MSSQL
+#include "mssql_log.h"
+#endif
 
 namespace stele::bench {
 namespace {
@@ -66,14 +69,14 @@ class Upserting final : public Projection {
 };
 
 template <class Made>
-void project_log(benchmark::State& state, EventStore& store) {
+void project_log(benchmark::State& state, EventStore& store, std::size_t events = WrittenLog::events) {
   static int number = 0;
   for ([[maybe_unused]] auto iteration : state) {
     Made projection(++number);
     run_projection(store, projection);
-    expect(state, projection.count, WrittenLog::events);
+    expect(state, projection.count, events);
   }
-  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(WrittenLog::events));
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(events));
 }
 
 void sqlite_floor(benchmark::State& state) {
@@ -119,6 +122,20 @@ void postgres_store(benchmark::State& state) {
 }
 #endif
 
+#ifdef STELE_WITH_MSSQL
+void mssql_floor(benchmark::State& state) {
+  FloorMssqlReader reader(mssql_log().name());
+  reader.read_log(use);  // A connection's first statements are compiled, which is not what is measured.
+  for ([[maybe_unused]] auto iteration : state) expect(state, reader.read_log(use), mssql_log_events);
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(mssql_log_events));
+}
+
+void mssql_store(benchmark::State& state) {
+  EventStore store = mssql_log().open_store();
+  project_log<Counting>(state, store, mssql_log_events);
+}
+#endif
+
 }  // namespace
 
 void register_projection_benchmarks(const Scale& scale) {
@@ -132,10 +149,17 @@ void register_projection_benchmarks(const Scale& scale) {
   add("project_log/counting", sqlite_store<Counting>);
   add("project_log/upserting", sqlite_store<Upserting>);
 #ifdef STELE_WITH_POSTGRES
-  if (postgres_url().empty()) return;
-  add("postgres_project_log/floor", postgres_floor);
-  add("postgres_project_log/counting", postgres_store<Counting>);
-  add("postgres_project_log/upserting", postgres_store<Upserting>);
+  if (!postgres_url().empty()) {
+    add("postgres_project_log/floor", postgres_floor);
+    add("postgres_project_log/counting", postgres_store<Counting>);
+    add("postgres_project_log/upserting", postgres_store<Upserting>);
+  }
+#endif
+#ifdef STELE_WITH_MSSQL
+  if (!mssql_url().empty()) {
+    add("mssql_project_log/floor", mssql_floor);
+    add("mssql_project_log/counting", mssql_store);
+  }
 #endif
 }
 

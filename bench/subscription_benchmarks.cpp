@@ -23,6 +23,9 @@
 #ifdef STELE_WITH_POSTGRES
 #include "scratch_schema.h"
 #endif
+#ifdef STELE_WITH_MSSQL
+#include "floor_mssql.h"
+#endif
 
 namespace stele::bench {
 namespace {
@@ -115,6 +118,14 @@ void sqlite_one_store(benchmark::State& state, std::size_t count) {
   latency(state, store, store, count);
 }
 
+template <class Scratch>
+void latency_of_two_stores(benchmark::State& state, std::size_t count) {
+  const Scratch scratch;
+  EventStore subscribed = scratch.open_store();
+  EventStore appending = scratch.open_store();
+  latency(state, subscribed, appending, count);
+}
+
 /// What --append_slowly printed: a position and a time a line.
 std::vector<std::pair<Position, std::int64_t>> appended_elsewhere(const std::string& path, std::size_t count) {
   const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
@@ -175,6 +186,13 @@ void idle(benchmark::State& state, EventStore& store, milliseconds time) {
   state.SetItemsProcessed(count);
 }
 
+template <class Scratch>
+void idle_store(benchmark::State& state, milliseconds time) {
+  const Scratch scratch;
+  EventStore store = scratch.open_store();
+  idle(state, store, time);
+}
+
 }  // namespace
 
 void register_subscription_benchmarks(const Scale& scale) {
@@ -185,24 +203,19 @@ void register_subscription_benchmarks(const Scale& scale) {
   };
   add("subscription_latency/one_process", [count](benchmark::State& state) { sqlite_one_store(state, count); });
   add("subscription_latency/two_processes", [count](benchmark::State& state) { sqlite_two_processes(state, count); });
-  add("subscription_idle/store", [idle_time](benchmark::State& state) {
-    const ScratchDatabase database;
-    EventStore store = database.open_store();
-    idle(state, store, idle_time);
-  });
+  const auto add_store = [&]<class Scratch>(const std::string& prefix, const Scratch*) {
+    add((prefix + "subscription_latency/two_stores").c_str(),
+        [count](benchmark::State& state) { latency_of_two_stores<Scratch>(state, count); });
+    add((prefix + "subscription_idle/store").c_str(),
+        [idle_time](benchmark::State& state) { idle_store<Scratch>(state, idle_time); });
+  };
+  add("subscription_idle/store",
+      [idle_time](benchmark::State& state) { idle_store<ScratchDatabase>(state, idle_time); });
 #ifdef STELE_WITH_POSTGRES
-  if (postgres_url().empty()) return;
-  add("postgres_subscription_latency/two_stores", [count](benchmark::State& state) {
-    const ScratchSchema schema;
-    EventStore subscribed = schema.open_store();
-    EventStore appending = schema.open_store();
-    latency(state, subscribed, appending, count);
-  });
-  add("postgres_subscription_idle/store", [idle_time](benchmark::State& state) {
-    const ScratchSchema schema;
-    EventStore store = schema.open_store();
-    idle(state, store, idle_time);
-  });
+  if (!postgres_url().empty()) add_store("postgres_", static_cast<const ScratchSchema*>(nullptr));
+#endif
+#ifdef STELE_WITH_MSSQL
+  if (!mssql_url().empty()) add_store("mssql_", static_cast<const MssqlScratch*>(nullptr));
 #endif
 }
 

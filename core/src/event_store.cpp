@@ -319,6 +319,27 @@ AppendResult EventStore::append(StreamKey stream, ExpectedVersion expected, std:
   return append(request);
 }
 
+namespace {
+
+/// An error of one append of several is that of the call: it may not say of the others that they were not applied.
+[[noreturn]] void throw_of_call(const Error& error, std::span<const driver::AppendAnswer> answers) {
+  const auto may_be_applied = [](const driver::AppendAnswer& answer) {
+    return answer.error ? answer.error->outcome() != Outcome::not_applied
+                        : answer.result.status == AppendStatus::appended;
+  };
+  const bool applied = std::any_of(answers.begin(), answers.end(), may_be_applied);
+  if (!applied || error.outcome() == Outcome::unknown || answers.size() == 1) throw error;
+  throw Error(error.code(),
+              error.message() + "; of the call's " + std::to_string(answers.size()) + " appends, some may be applied",
+              {.backend = error.backend(),
+               .native_code = error.native_code(),
+               .sqlstate = error.sqlstate(),
+               .retryable = false,
+               .outcome = Outcome::unknown});
+}
+
+}  // namespace
+
 std::vector<AppendResult> EventStore::append_all(std::span<const AppendRequest> requests) {
   for (std::size_t i = 0; i < requests.size(); ++i) {
     try {
@@ -333,10 +354,10 @@ std::vector<AppendResult> EventStore::append_all(std::span<const AppendRequest> 
   std::vector<AppendResult> results;
   results.reserve(requests.size());
   if (prepared.empty()) return results;
-  for (driver::AppendAnswer& answer : state_->append(prepared)) {
-    if (answer.error) throw *answer.error;
-    results.push_back(std::move(answer.result));
-  }
+  std::vector<driver::AppendAnswer> answers = state_->append(prepared);
+  const auto failed = std::find_if(answers.begin(), answers.end(), [](const auto& answer) { return answer.error; });
+  if (failed != answers.end()) throw_of_call(*failed->error, answers);
+  for (driver::AppendAnswer& answer : answers) results.push_back(std::move(answer.result));
   return results;
 }
 

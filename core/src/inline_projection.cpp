@@ -77,8 +77,7 @@ std::vector<driver::AppendAnswer> InlineProjections::append(driver::Driver& driv
       answers.push_back(driver.append_with_hook(
           append, [&](auto& transaction, auto events) { apply(transaction, upcasters, events); }));
     } catch (const Error& error) {
-      if (error.outcome() != Outcome::unknown) throw;
-      answers.push_back({{}, error});  // To be looked up, this one alone.
+      answers.push_back({{}, error});  // Of this one alone: others may have been applied, or have to be looked up.
     }
   }
   return answers;

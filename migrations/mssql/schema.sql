@@ -244,21 +244,13 @@ index uq_streams_key on streams
 
 procedure announce_positions
     
--- --- Global order ------------------------------------------------------------------------------------------------------
---
--- Positions are an IDENTITY's, so a lower one may be committed after a higher one. An appender that has all its locks and
--- has checked everything tells what it is about to do, before it takes its first position: until its transaction is over it
--- holds a shared application lock, named by the range that the first position lies in that it may get:
---
---   …:range:<position / 256>
---
--- A reader that finds a position missing looks whether somebody in flight may have taken it. Nobody waits for anybody. The
--- proof, which needs every step here to come in this order, is in docs/decisions/0008-global-order-on-sql-server.md.
-
--- Inside a transaction, before its first INSERT into events.
+-- Inside a transaction, before its first INSERT into events. It does without the look at the session, which every append
+-- in steps would pay for: its own reads are under READ COMMITTED on SQL Server, whatever is around it, and Babelfish refuses.
 CREATE PROCEDURE $(schema).announce_positions AS
 BEGIN
     DECLARE @next BIGINT, @range BIGINT, @name NVARCHAR(255), @got INT;
+    SET XACT_ABORT ON;
+    SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SELECT @next = (ISNULL(MAX(global_position), 0) + 1) / 256 FROM $(schema).events;
     WHILE @range IS NULL OR @range <> @next
     BEGIN
@@ -274,18 +266,7 @@ END
 
 procedure append_one
     
--- --- Append ------------------------------------------------------------------------------------------------------------
-
--- One event without attributes, to one stream, with or without a command about that stream: in one round trip and one
--- transaction. Everything else Stele does in steps.
---
--- @expected: the version, 0 being no stream; -1 any; -2 the stream exists. @stream_lock is the name of the lock of streams
--- that do not exist yet. @outcome is the command's outcome up to its positions. Parameters cost time: what most events have
--- comes first, and a call leaves out what is NULL at the end.
---
--- Answers with one row. status: 0 appended, 1 replayed, 2 the request was made with another content, 3 the command's id is
--- another's, 4 conflict, 5 the event's id or its idempotency key is there already. version is the stream's afterwards; unless
--- appended, as it was. outcome is the command's first one, when it is replayed.
+-- @stream_lock is not used any more.
 CREATE PROCEDURE $(schema).append_one
     @tenant_id NVARCHAR(64), @stream_type NVARCHAR(64), @stream_id NVARCHAR(255),
     @tenant_key VARBINARY(64), @type_key VARBINARY(64), @stream_key VARBINARY(255), @stream_lock NVARCHAR(255),
@@ -305,7 +286,16 @@ CREATE PROCEDURE $(schema).append_one
 AS
 BEGIN
     DECLARE @status INT, @stream_no BIGINT, @version BIGINT, @position BIGINT, @recorded DATETIME2(6), @found BINARY(32),
-            @known NVARCHAR(MAX), @got INT;
+            @known NVARCHAR(MAX), @range BIGINT, @next BIGINT, @name NVARCHAR(255), @got INT, @nested BIT;
+    SET XACT_ABORT ON;
+    IF @@TRANCOUNT > 0
+    BEGIN
+        IF EXISTS (SELECT 1 FROM sys.dm_exec_sessions WHERE session_id = @@SPID AND transaction_isolation_level <> 2)
+            THROW 51012, N'an append has to be under READ COMMITTED', 1;
+        SAVE TRANSACTION stele_append;
+        SET @nested = 1;
+    END
+    ELSE SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SET @status = 0;
     SET @version = 0;
     SET @recorded = SYSUTCDATETIME();
@@ -317,7 +307,9 @@ BEGIN
         WHERE tenant_key = @tenant_key AND type_key = @type_key AND stream_key = @stream_key;
     IF @@ROWCOUNT = 0
     BEGIN
-        EXEC @got = sp_getapplock @Resource = @stream_lock, @LockMode = N'Exclusive', @LockOwner = N'Transaction';
+        SET @name = N'$(schema):stream:' + CAST(CAST(SUBSTRING(HASHBYTES(
+            'SHA2_256', @tenant_id + NCHAR(31) + @stream_type + NCHAR(31) + @stream_id), 1, 8) AS BIGINT) AS NVARCHAR(20));
+        EXEC @got = sp_getapplock @Resource = @name, @LockMode = N'Exclusive', @LockOwner = N'Transaction';
         IF @got < 0 THROW 51010, N'the lock of a new stream was not to be had', 1;
         -- Somebody may have made it meanwhile.
         IF EXISTS (SELECT 1 FROM $(schema).streams
@@ -348,13 +340,19 @@ BEGIN
     IF @status = 0 AND @idempotency_key IS NOT NULL
     BEGIN
         IF EXISTS (SELECT 1 FROM $(schema).events WHERE stream_no = @stream_no AND idempotency_key = @idempotency_key
-                                                    AND idempotency_bytes = @idempotency_bytes)
+                                                    AND idempotency_bytes = @idempotency_bytes
+                                                    AND idempotency_key IS NOT NULL)
             SET @status = 5;
     END
     IF @status = 0 AND (@expected >= 0 AND @version <> @expected OR @expected = -2 AND @version = 0) SET @status = 4;
     IF @status <> 0
     BEGIN
-        ROLLBACK TRANSACTION;
+        IF @nested = 1
+        BEGIN
+            ROLLBACK TRANSACTION stele_append;
+            COMMIT TRANSACTION;
+        END
+        ELSE ROLLBACK TRANSACTION;
         SELECT @status AS status, @version AS version, @position AS position,
                CASE WHEN @status = 1 THEN @known END AS outcome;
         RETURN;
@@ -369,7 +367,14 @@ BEGIN
         SET @stream_no = SCOPE_IDENTITY();
     END
 
-    EXEC $(schema).announce_positions;
+    -- announce_positions, where nothing happens meanwhile.
+    SELECT @range = (ISNULL(MAX(global_position), 0) + 1) / 256 FROM $(schema).events;
+    SET @name = N'$(schema):range:' + CAST(@range AS NVARCHAR(20));
+    EXEC @got = sp_getapplock @Resource = @name, @LockMode = N'Shared', @LockOwner = N'Transaction';
+    IF @got < 0 THROW 51010, N'the lock of a range of positions was not to be had', 1;
+    SELECT @next = (ISNULL(MAX(global_position), 0) + 1) / 256 FROM $(schema).events;
+    IF @next <> @range EXEC $(schema).announce_positions;
+
     INSERT INTO $(schema).events (
             stream_no, stream_version, tenant_id, stream_type, event_id, event_type, event_version, occurred_at, recorded_at,
             valid_from, valid_to, actor_type, actor_id, source, channel, command_id, idempotency_key, idempotency_bytes,
@@ -403,12 +408,6 @@ END
 
 procedure append_to_stream
     
--- The same for what most appends are: an event without a command, an idempotency key and the like, to a stream that is
--- there. Each parameter costs time, whether it is used or not, and so does each statement: so it has no more of them than
--- it needs. What append_one is told of the stream, it reads from the stream's row.
---
--- @expected: the version, from 1; -1 any; -2 the stream exists. status: 0 appended, 4 conflict, 5 the event's id is there
--- already, 6 there is no such stream: nothing was done, append_one decides.
 CREATE PROCEDURE $(schema).append_to_stream
     @tenant_key VARBINARY(64), @type_key VARBINARY(64), @stream_key VARBINARY(255), @expected BIGINT,
     @event_id UNIQUEIDENTIFIER, @event_id_given BIT, @event_type NVARCHAR(128), @event_version INT,
@@ -419,7 +418,16 @@ CREATE PROCEDURE $(schema).append_to_stream
 AS
 BEGIN
     DECLARE @status INT, @stream_no BIGINT, @version BIGINT, @recorded DATETIME2(6), @tenant_id NVARCHAR(64),
-            @stream_type NVARCHAR(64), @range BIGINT, @next BIGINT, @name NVARCHAR(255), @got INT;
+            @stream_type NVARCHAR(64), @range BIGINT, @next BIGINT, @name NVARCHAR(255), @got INT, @nested BIT;
+    SET XACT_ABORT ON;
+    IF @@TRANCOUNT > 0
+    BEGIN
+        IF EXISTS (SELECT 1 FROM sys.dm_exec_sessions WHERE session_id = @@SPID AND transaction_isolation_level <> 2)
+            THROW 51012, N'an append has to be under READ COMMITTED', 1;
+        SAVE TRANSACTION stele_append;
+        SET @nested = 1;
+    END
+    ELSE SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SET @recorded = SYSUTCDATETIME();
     BEGIN TRANSACTION;
     UPDATE $(schema).streams SET version = version + 1,
@@ -428,7 +436,12 @@ BEGIN
     -- Whoever is not in it now has no lock: that the next statement may see it already is not the same.
     IF @@ROWCOUNT = 0
     BEGIN
-        ROLLBACK TRANSACTION;
+        IF @nested = 1
+        BEGIN
+            ROLLBACK TRANSACTION stele_append;
+            COMMIT TRANSACTION;
+        END
+        ELSE ROLLBACK TRANSACTION;
         SELECT 6 AS status, CAST(0 AS BIGINT) AS version, CAST(NULL AS BIGINT) AS position;
         RETURN;
     END
@@ -444,7 +457,12 @@ BEGIN
         IF @status IS NULL AND @expected >= 0 AND @version - 1 <> @expected SET @status = 4;
         IF @status IS NOT NULL
         BEGIN
-            ROLLBACK TRANSACTION;
+            IF @nested = 1
+            BEGIN
+                ROLLBACK TRANSACTION stele_append;
+                COMMIT TRANSACTION;
+            END
+            ELSE ROLLBACK TRANSACTION;
             SELECT @status AS status, @version - 1 AS version, CAST(NULL AS BIGINT) AS position;
             RETURN;
         END
@@ -551,12 +569,16 @@ END
 
 procedure settled_position
     
--- The last event's position up to which nothing can be committed any more; 0 when there is none. What it says holds for
--- statements that begin afterwards. @known is an earlier answer, or 0. A secondary has not its primary's application
--- locks, nor has anything else that only gets what others wrote: there it is refused.
 CREATE PROCEDURE $(schema).settled_position @known BIGINT, @settled BIGINT OUTPUT AS
 BEGIN
     DECLARE @last BIGINT, @range BIGINT, @start BIGINT, @end BIGINT, @nothing NUMERIC(38, 0);
+    SET XACT_ABORT ON;
+    IF @@TRANCOUNT > 0
+    BEGIN
+        IF EXISTS (SELECT 1 FROM sys.dm_exec_sessions WHERE session_id = @@SPID AND transaction_isolation_level <> 2)
+            THROW 51012, N'the end of the log is not known to a transaction that is not under READ COMMITTED', 1;
+    END
+    ELSE SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
     IF CAST(DATABASEPROPERTYEX(DB_NAME(), N'Updateability') AS NVARCHAR(128)) = N'READ_ONLY'
         THROW 51011, N'a read-only database does not know which appends are in flight: read the log on the primary', 1;
     SELECT @last = ISNULL(MAX(global_position), 0) FROM $(schema).events;
@@ -605,6 +627,7 @@ procedure take_lock
 CREATE PROCEDURE $(schema).take_lock @name NVARCHAR(255), @mode NVARCHAR(32) AS
 BEGIN
     DECLARE @got INT;
+    SET XACT_ABORT ON;
     EXEC @got = sp_getapplock @Resource = @name, @LockMode = @mode, @LockOwner = N'Transaction';
     IF @got < 0 THROW 51010, N'an application lock was not to be had', 1;
 END

@@ -13,19 +13,20 @@
 
 int main(int argc, char** argv) {
   using namespace stele::testing;
-  std::vector<NamedHarness> harnesses = {{"sqlite_file", [] { return std::make_unique<SqliteFileHarness>(); }},
+  // With all capabilities: true, none of their cases is skipped.
+  std::vector<NamedHarness> harnesses = {{"sqlite_file", [] { return std::make_unique<SqliteFileHarness>(); }, true},
                                          {"sqlite_memory", [] { return std::make_unique<SqliteMemoryHarness>(); }},
                                          {"memory", [] { return std::make_unique<MemoryHarness>(); }}};
 #ifdef STELE_WITH_POSTGRES
   if (!postgres_url().empty()) {
-    harnesses.push_back({"postgres", [] { return std::make_unique<PostgresHarness>(); }});
+    harnesses.push_back({"postgres", [] { return std::make_unique<PostgresHarness>(); }, true});
   } else {
     std::cout << "!! PostgreSQL is NOT tested: STELE_TEST_POSTGRES_URL names no server\n";
   }
 #endif
 #ifdef STELE_WITH_MSSQL
   if (!mssql_url().empty()) {
-    harnesses.push_back({"mssql", [] { return std::make_unique<MssqlHarness>(); }});
+    harnesses.push_back({"mssql", [] { return std::make_unique<MssqlHarness>(); }, true});
   } else {
     std::cout << "!! SQL Server is NOT tested: STELE_TEST_MSSQL_URL names no server\n";
   }

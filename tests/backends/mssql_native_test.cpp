@@ -7,6 +7,7 @@
 #include "append.h"
 #include "errors.h"
 #include "log_query.h"
+#include "migrate.h"
 #include "mssql_server.h"
 #include "odbc_values.h"
 #include "session.h"
@@ -58,6 +59,25 @@ TEST(mssql_errors, the_servers_number_decides) {
            {"42000", 262, ErrorCode::permission_denied},
            {"42000", 1105, ErrorCode::disk_full},
            {"42000", 9002, ErrorCode::disk_full},
+           {"42000", 8003, ErrorCode::too_large},
+           {"42000", 3930, ErrorCode::rejected_by_database},
+           {"42000", 3998, ErrorCode::rejected_by_database},
+           {"42000", 976, ErrorCode::cannot_connect},
+           {"42000", 978, ErrorCode::cannot_connect},
+           {"42000", 983, ErrorCode::cannot_connect},
+           {"42000", 35250, ErrorCode::cannot_connect},
+           {"42000", 3906, ErrorCode::permission_denied},
+           {"42000", 3908, ErrorCode::cannot_connect},
+           {"42000", 40549, ErrorCode::cannot_connect},
+           {"42000", 40550, ErrorCode::busy},
+           {"42000", 40553, ErrorCode::busy},
+           // Whatever leaves the connection in doubt.
+           {"01000", 20017, ErrorCode::cannot_connect},
+           {"HY000", 20047, ErrorCode::cannot_connect},
+           {"HY000", 2402, ErrorCode::cannot_connect},
+           {"HY000", 0, ErrorCode::cannot_connect},
+           {"24000", 0, ErrorCode::cannot_connect},
+           {"HY000", 9001, ErrorCode::cannot_connect},
            {"HY000", 824, ErrorCode::corrupt},
            {"42000", 102, ErrorCode::internal},
            {"08S01", 0, ErrorCode::cannot_connect},
@@ -94,6 +114,19 @@ TEST(mssql_errors, an_answer_of_the_server_is_never_unknown) {
   EXPECT_EQ(error_of("42000", 33557097, "terminating connection due to administrator command").outcome(),
             Outcome::unknown);
   EXPECT_EQ(error_of("08S01", 0, "x", true, Outcome::not_applied).outcome(), Outcome::not_applied);
+  // A replica that is no primary any more, a session that Azure ended: the commit may have come before that.
+  for (const int native : {976, 978, 983, 35250, 40549, 40550, 40551, 40552, 40553}) {
+    EXPECT_EQ(error_of("42000", native, "x").outcome(), Outcome::unknown) << native;
+    EXPECT_TRUE(error_of("42000", native, "x", false, Outcome::not_applied).retryable()) << native;
+  }
+}
+
+TEST(mssql_errors, a_server_that_takes_no_writes_any_more_is_left) {
+  for (const int native : {3906, 3908}) {
+    EXPECT_TRUE(is_on_wrong_server(Diagnostic{"42000", native, "x", 0}));
+    EXPECT_EQ(error_of("42000", native, "x").outcome(), Outcome::not_applied);
+  }
+  EXPECT_FALSE(is_on_wrong_server(Diagnostic{"42000", 229, "x", 0}));
 }
 
 TEST(mssql_errors, what_may_be_tried_again) {
@@ -106,6 +139,32 @@ TEST(mssql_errors, what_may_be_tried_again) {
   EXPECT_FALSE(worth_another_try(error_of("23000", 547, "x")));
   EXPECT_TRUE(error_of("42000", 1222, "x").retryable());
   EXPECT_FALSE(error_of("08S01", 0, "x").retryable()) << "it may have been applied";
+}
+
+TEST(mssql_errors, a_look_at_the_schema_meets_those_who_change_it) {
+  for (const int native : {1205, 1222}) {
+    int calls = 0;
+    EXPECT_EQ(despite_lock_conflicts([&] {
+                if (++calls < 3) throw error_of("42000", native, "x");
+                return 7;
+              }),
+              7);
+    EXPECT_EQ(calls, 3);
+    const auto never = [&]() -> int {
+      ++calls;
+      throw error_of("42000", native, "x");
+    };
+    calls = 0;
+    EXPECT_THROW(despite_lock_conflicts(never), Error);
+    EXPECT_EQ(calls, 3);
+  }
+  int calls = 0;
+  const auto another = [&]() -> int {
+    ++calls;
+    throw error_of("23000", 2627, "x");
+  };
+  EXPECT_THROW(despite_lock_conflicts(another), Error);
+  EXPECT_EQ(calls, 1);
 }
 
 TEST(mssql_errors, messages_hold_no_values) {
@@ -584,6 +643,10 @@ TEST_F(mssql_store, nothing_is_appended_where_commits_do_not_wait_for_the_disk) 
   session_->server.delayed_durability = 2;
   EXPECT_TRUE(refused([&] { append_one(*session_, append, soon); }));
   EXPECT_TRUE(refused([&] { append_together(*session_, {&append, 1}); }));
+  EXPECT_TRUE(refused([&] {
+    const Transaction transaction(*session_, Transaction::Kind::shared);
+    append_inside(*session_, append);
+  })) << "with an inline projection";
   EXPECT_EQ(version(*session_), 1);
   session_->server.delayed_durability = 0;
   EXPECT_EQ(append_one(*session_, append, soon).status, AppendStatus::appended);

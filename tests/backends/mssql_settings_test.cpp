@@ -44,7 +44,8 @@ TEST(mssql_settings, microsofts_driver_gets_its_own_words) {
   EXPECT_EQ(
       settings_of("mssql://app:secret@db.example.org/ledger?encrypt=strict&trust_server_certificate=no", microsoft)
           .connection,
-      "Driver={ODBC Driver 18 for SQL Server};Server={tcp:db.example.org,1433};Database=ledger;UID=app;PWD=secret;"
+      "Driver={ODBC Driver 18 for SQL "
+      "Server};Server={tcp:db.example.org,1433};ConnectRetryCount=0;Database=ledger;UID=app;PWD=secret;"
       "APP=stele;Encrypt=strict;TrustServerCertificate=no;DMConnAttr={SQL_ATTR_LOGIN_TIMEOUT=10};");
 }
 

@@ -98,6 +98,7 @@ TEST_F(PostgresConnections, WrongPasswordIsNotRepeated) {
   const auto error = error_of([&] { open_migrated_postgres(postgres_url_as(login.name(), wrong, schema_->url())); });
   ASSERT_TRUE(error) << "the server asks for no password";
   EXPECT_EQ(error->code(), ErrorCode::cannot_connect);
+  EXPECT_FALSE(error->retryable()) << "it stays wrong";
   EXPECT_EQ(std::string(error->what()).find(wrong), std::string::npos) << error->what();
 }
 
@@ -105,6 +106,7 @@ TEST_F(PostgresConnections, NoSuchDatabaseOrServer) {
   const auto database = error_of([&] { open_postgres(postgres_url_in("no_such_database")); });
   ASSERT_TRUE(database);
   EXPECT_EQ(database->code(), ErrorCode::cannot_connect) << database->what();
+  EXPECT_FALSE(database->retryable());
   const auto server = error_of([] { open_postgres("postgresql://u:hidden-word@127.0.0.1:1/d"); });
   ASSERT_TRUE(server);
   EXPECT_EQ(server->code(), ErrorCode::cannot_connect);

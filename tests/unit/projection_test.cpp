@@ -6,6 +6,7 @@
 #include <atomic>
 #include <future>
 #include <optional>
+#include <set>
 #include <stdexcept>
 
 #include "controlled_driver.h"
@@ -778,6 +779,62 @@ TEST_F(Projecting, WhatWasAppendedBeforeAnInlineFailureWakesThoseWhoFollow) {
   EXPECT_THROW(store.append_all(several), std::runtime_error);
   EXPECT_TRUE(runner.wait_for(Position(3), 5s)) << "nothing told it of the two that are there";
   EXPECT_EQ(effects->counts(), once(3));
+}
+
+/// Refuses appends to some streams; loses the answer of another one.
+class RefusesSome final : public testing::ForwardingDriver {
+ public:
+  using ForwardingDriver::ForwardingDriver;
+  std::set<std::string> refused{};
+  std::string lost{};
+
+  driver::AppendAnswer append_with_hook(const driver::PreparedAppend& append, const driver::AppendHook& hook) override {
+    const std::string id = append.streams.empty() ? "" : append.streams.front().key->id;
+    if (refused.count(id) > 0) {
+      Error::Details busy;
+      busy.retryable = true;
+      throw Error(ErrorCode::busy, "held by somebody", busy);
+    }
+    driver::AppendAnswer answer = ForwardingDriver::append_with_hook(append, hook);
+    if (id != lost || lost.empty()) return answer;
+    lost.clear();
+    throw lost_answer();
+  }
+};
+
+// One of several fails: the others are appended nevertheless, and the error does not say that nothing was.
+TEST(InlineProjection, OneOfSeveralThatFailsLeavesTheOthersAlone) {
+  const auto driver = std::make_shared<RefusesSome>(testing::memory_driver());
+  EventStore store(std::make_unique<testing::ForwardingDriver>(driver));
+  const auto effects = std::make_shared<Effects>();
+  store.use_inline_projection(effects);
+  std::vector<AppendRequest> several(3);
+  for (std::size_t i = 0; i < several.size(); ++i) {
+    const std::string id(1, static_cast<char>('a' + i));
+    several[i].streams.push_back({StreamKey("order", id), ExpectedVersion::any(), {testing::event_of("E")}});
+  }
+  const auto versions = [&] {
+    std::string all;
+    for (const char* id : {"a", "b", "c"}) all += std::to_string(store.stream_version(StreamKey("order", id)).value());
+    return all;
+  };
+  driver->refused = {"b"};
+  driver->lost = "a";  // To be looked up all the same.
+  const Error some = testing::error_of([&] { store.append_all(several); });
+  EXPECT_EQ(some.code(), ErrorCode::busy);
+  EXPECT_EQ(some.outcome(), Outcome::unknown);
+  EXPECT_FALSE(some.retryable()) << "two are there already";
+  EXPECT_EQ(versions(), "101");
+  EXPECT_EQ(effects->counts(), (Numbers{{1, 1}, {2, 1}}));
+
+  driver->refused = {"a", "b", "c"};
+  const Error none = testing::error_of([&] { store.append_all(several); });
+  EXPECT_EQ(none.outcome(), Outcome::not_applied);
+  EXPECT_TRUE(none.retryable());
+  const Error one = testing::error_of([&] { store.append(several[0]); });
+  EXPECT_EQ(one.outcome(), Outcome::not_applied);
+  EXPECT_TRUE(one.retryable());
+  EXPECT_EQ(versions(), "101");
 }
 
 }  // namespace

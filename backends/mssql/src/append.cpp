@@ -1,7 +1,6 @@
 #include "append.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <list>
 #include <map>
 #include <set>
@@ -101,17 +100,6 @@ void add_command(Parameters& parameters, const PreparedCommand& prepared) {
   parameters.add(Type::bytes, prepared.fingerprint);
 }
 
-/// The application lock of a stream that does not exist yet. Two names that share one only wait for each other.
-std::string lock_name(const Session& session, const StreamKey& key) {
-  std::uint64_t hash = 14695981039346656037u;  // FNV-1a
-  for (const std::string* part : {&key.tenant, &key.type, &key.id}) {
-    for (const char c : *part + '\x1F') hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  }
-  char digits[17];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
-  return session.quoted_schema() + ":stream:" + digits;
-}
-
 // --- Answers ---------------------------------------------------------------------------------------------------------
 
 AppendResult request_reused(const CommandKey& key) {
@@ -172,7 +160,7 @@ std::string outcome_before_versions(const StreamKey& key) {
 }
 
 /// In the order of the procedure, without what is NULL at the end.
-Parameters parameters_of_procedure(const Session& session, const PreparedAppend& append) {
+Parameters parameters_of_procedure(const PreparedAppend& append) {
   const PreparedStream& stream = append.streams[0];
   const StreamKey& key = *stream.key;
   const PreparedEvent& prepared = stream.events[0];
@@ -180,7 +168,8 @@ Parameters parameters_of_procedure(const Session& session, const PreparedAppend&
   Parameters parameters;
   parameters.add(Type::text, key.tenant).add(Type::text, key.type).add(Type::text, key.id);
   add_key(parameters, key);
-  parameters.add(Type::text, lock_name(session, key)).add(Type::int8, expected_number(stream.expected));
+  parameters.add_null(Type::text);  // @stream_lock: not used any more.
+  parameters.add(Type::int8, expected_number(stream.expected));
   add_event(parameters, prepared);
   add_actor(parameters, event.actor);
   add_source(parameters, prepared);
@@ -269,7 +258,7 @@ std::optional<AppendResult> call_procedure(Session& session, const PreparedAppen
     const Result answer = session.call("append_to_stream", parameters_of_short_procedure(append), Outcome::unknown);
     if (static_cast<Answer>(answer.integer(0, 0)) != Answer::no_stream) return result_of(append, answer);
   }
-  return result_of(append, session.call("append_one", parameters_of_procedure(session, append), Outcome::unknown));
+  return result_of(append, session.call("append_one", parameters_of_procedure(append), Outcome::unknown));
 }
 
 // --- Everything else: steps inside one transaction -------------------------------------------------------------------
@@ -463,21 +452,27 @@ class Steps {
   using Heads = std::vector<std::pair<const StreamKey, Head>*>;
 
   /// A stream's lock is its row's, taken by an UPDATE that changes nothing. One that does not exist has its name's,
-  /// which whoever makes it has to have alone; it may have been made just before.
+  /// which whoever makes it has to have alone; it may have been made just before. The name is that of append_one
+  /// (0006); two streams that share one only wait for each other.
   void lock_and_read(const Heads& heads) {
     in_pieces(heads.size(), keys_at_once, [&](std::size_t from, std::size_t size) {
       Parameters parameters;
       for (std::size_t i = from; i < from + size; ++i) {
         const auto& [key, head] = *heads[i];
         add_key(parameters, key);
-        parameters.add(Type::text, lock_name(session_, key)).add(Type::text, head.written ? "Exclusive" : "Shared");
+        parameters.add(Type::text, key.tenant).add(Type::text, key.type).add(Type::text, key.id);
+        parameters.add(Type::text, head.written ? "Exclusive" : "Shared");
         add_key(parameters, key);
       }
       for (std::size_t i = from; i < from + size; ++i) add_key(parameters, heads[i]->first);
       const std::string lock =
           "UPDATE $(schema).streams SET version = version WHERE tenant_key = ? AND type_key = ? AND stream_key = ?; ";
+      const std::string name_and_lock =
+          "SET @name = N'$(schema):stream:' + CAST(CAST(SUBSTRING(HASHBYTES('SHA2_256', "
+          "? + NCHAR(31) + ? + NCHAR(31) + ?), 1, 8) AS BIGINT) AS NVARCHAR(20)); EXEC $(schema).take_lock @name, ?; ";
       const Result rows = session_.execute(
-          for_rows(size, lock + "IF @@ROWCOUNT = 0 BEGIN EXEC $(schema).take_lock ?, ?; " + lock + "END; ", "") +
+          "DECLARE @name NVARCHAR(255); " +
+              for_rows(size, lock + "IF @@ROWCOUNT = 0 BEGIN " + name_and_lock + lock + "END; ", "") +
               "SELECT k.n, s.stream_no, s.version, s.last_recorded_at, SYSUTCDATETIME() FROM (VALUES " +
               for_rows(size, "(#, ?, ?, ?)") +
               ") AS k (n, tenant_key, type_key, stream_key) LEFT JOIN $(schema).streams AS s "
@@ -826,6 +821,7 @@ std::vector<AppendAnswer> append_together(Session& session, std::span<const Prep
 }
 
 AppendResult append_inside(Session& session, const PreparedAppend& append) {
+  expect_durable(session.server);
   return std::move(Steps(session, {&append, 1}).run()[0].result);
 }
 

@@ -301,12 +301,12 @@ std::span<const driver::Migration> MssqlDriver::migrations() const noexcept {
 }
 
 std::vector<driver::MigrationRecord> MssqlDriver::history() {
-  return reading([](Session& session) { return migration_history(session); });
+  return despite_lock_conflicts(
+      [this] { return reading([](Session& session) { return migration_history(session); }); });
 }
 
 bool MssqlDriver::apply(const driver::MigrationStep& step) {
-  const SessionPool::Lease session = lease();
-  return apply_migration(*session, step);
+  return despite_lock_conflicts([&] { return once([&](Session& session) { return apply_migration(session, step); }); });
 }
 
 std::string MssqlDriver::dump_schema() {

@@ -12,21 +12,33 @@ constexpr std::int32_t busy[] = {
     1222,  3960,  3961,                        // lock timeout, snapshot conflicts
     1204,  701,   802,   8645,  8651,          // out of locks, memory, workers
     10928, 10929, 40501, 49918, 49919, 49920,  // Azure: too many requests
+    40550, 40551, 40552, 40553,                // Azure: the session held too much, and was ended
     51010,                                     // Stele's own: an application lock was not to be had
 };
 constexpr std::int32_t unsupported[] = {51011};  // Stele's own: the log of a secondary
 constexpr std::int32_t disk_full[] = {1101, 1105, 5149, 9002, 40544};
 constexpr std::int32_t corrupt[] = {605, 824, 8928, 8939, 8966};
 constexpr std::int32_t io[] = {823, 832};
-constexpr std::int32_t denied[] = {229, 230, 262, 297, 300, 371, 1088, 2557, 2760, 3906, 3908, 15247, 15151};
+constexpr std::int32_t denied[] = {229, 230, 262, 297, 300, 371, 1088, 2557, 2760, 3906, 15247, 15151};
 constexpr std::int32_t missing[] = {207, 208, 2812, 4902, 4121};
-constexpr std::int32_t no_login[] = {233,   911,   916,   4060,  4064,  6005,  17142, 18401, 18451, 18452,
-                                     18456, 18461, 18470, 18486, 18487, 18488, 40197, 40540, 40613};
-constexpr std::int32_t rejected[] = {220,  241,  242,  244,  245,  248,  515,  547,  2601, 2627,  2628,
-                                     8114, 8115, 8134, 8152, 4712, 3726, 3609, 3616, 9420, 13608, 13609};
+constexpr std::int32_t no_login[] = {233, 911, 916, 4060, 4064, 6005, 17142, 18401, 18451, 18452, 18456, 18461, 18470,
+                                     18486, 18487, 18488, 40197, 40540, 40613,
+                                     // Availability groups: the replica is no primary, or not yet one.
+                                     976, 978, 983, 35250,
+                                     // A database that recovers; a session that Azure ended.
+                                     3908, 40549};
+constexpr std::int32_t too_many_parameters = 8003;
+constexpr std::int32_t rejected[] = {
+    220,  241,  242,  244,  245,  248,  515,  547,  2601,  2627,  2628, 8114,
+    8115, 8134, 8152, 4712, 3726, 3609, 3616, 9420, 13608, 13609, 3930, 3998};  // A transaction that a caught error has
+                                                                                // doomed.
 
 /// The session ends: whether it has come to a commit, nobody says.
-constexpr std::int32_t session_over[] = {596, 6005, 9001, 40143, 40197, 40540};
+constexpr std::int32_t session_over[] = {596,   6005,  9001,  40143, 40197, 40540, 40549, 40550,
+                                         40551, 40552, 40553, 976,   978,   983,   35250};
+
+/// After a failover: what was the primary takes no writes any more (3906), or is about to become something (3908).
+constexpr std::int32_t wrong_server[] = {3906, 3908};
 
 /// Errors of its PostgreSQL that Babelfish has no number of SQL Server for.
 constexpr std::int32_t babelfish_unmapped = 33557097;
@@ -98,6 +110,7 @@ ErrorCode classify_state(std::string_view state, bool dead) {
 
 ErrorCode classify(const Diagnostic& diagnostic, bool dead) {
   const std::int32_t native = diagnostic.native;
+  if (native == too_many_parameters) return ErrorCode::too_large;
   if (is_one_of(busy, native)) return ErrorCode::busy;
   if (is_one_of(unsupported, native)) return ErrorCode::unsupported;
   if (is_one_of(rejected, native) || is_raised(native)) return ErrorCode::rejected_by_database;
@@ -138,9 +151,16 @@ bool leaves_in_doubt(const Diagnostic& diagnostic, bool dead) noexcept {
   return diagnostic.native == 0 || state.starts_with("08") || state.starts_with("HYT") || state == "24000";
 }
 
+bool is_on_wrong_server(const Diagnostic& diagnostic) noexcept {
+  return is_one_of(wrong_server, diagnostic.native);
+}
+
 Error make_error(const Diagnostic& diagnostic, bool dead, std::string_view doing, Outcome if_lost) {
-  const ErrorCode code = classify(diagnostic, dead);
-  const Outcome outcome = leaves_in_doubt(diagnostic, dead) ? if_lost : Outcome::not_applied;
+  const bool in_doubt = leaves_in_doubt(diagnostic, dead);
+  ErrorCode code = classify(diagnostic, dead);
+  // What says nothing else: the connection is given up, and a question may be asked again on another one.
+  if (in_doubt && code == ErrorCode::internal) code = ErrorCode::cannot_connect;
+  const Outcome outcome = in_doubt ? if_lost : Outcome::not_applied;
   return Error(
       code, std::string(doing) + ": " + std::string(without_values(diagnostic.message)),
       {.backend = std::string(backend_name),
@@ -174,6 +194,10 @@ bool is_duplicate_key(const Error& error) noexcept {
 
 bool is_missing_reference(const Error& error) noexcept {
   return error.native_code() == 547;
+}
+
+bool is_lock_conflict(const Error& error) noexcept {
+  return error.native_code() == 1205 || error.native_code() == 1222;
 }
 
 bool worth_another_try(const Error& error) noexcept {

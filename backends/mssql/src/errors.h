@@ -27,6 +27,9 @@ Error make_error(const Diagnostic& diagnostic, bool dead, std::string_view doing
 /// Whether nobody knows what the server made of the statement, or of the connection.
 bool leaves_in_doubt(const Diagnostic& diagnostic, bool dead) noexcept;
 
+/// Whether the connection is to be made anew although it works: the server is not the one to write to any more.
+bool is_on_wrong_server(const Diagnostic& diagnostic) noexcept;
+
 /// For a fault that Stele found itself.
 Error make_error(ErrorCode code, std::string message);
 /// The same for what may succeed later: nothing was applied.
@@ -36,6 +39,8 @@ Error make_busy(std::string message);
 bool is_duplicate_key(const Error& error) noexcept;
 /// A row that this one refers to is not there (547, which is also that of a CHECK).
 bool is_missing_reference(const Error& error) noexcept;
+/// A deadlock, or a lock that was not to be had in time. (Of Babelfish's, those that it has numbers for.)
+bool is_lock_conflict(const Error& error) noexcept;
 /// Whether the transaction may succeed when it is made again: a deadlock, a snapshot conflict, a duplicate key, an
 /// application lock that was refused.
 bool worth_another_try(const Error& error) noexcept;

@@ -18,10 +18,12 @@ constexpr std::string_view create_history =
     " direction NVARCHAR(4) NOT NULL CONSTRAINT ck_stele_migrations CHECK (direction IN (N'up', N'down')),"
     " applied_at DATETIME2(6) NOT NULL DEFAULT SYSUTCDATETIME())";
 
-/// Held by one process at a time until the commit.
+/// Held by one process at a time until the commit. Two names that differ in case may be one schema, and two schemas of
+/// one lock only wait for each other.
 void take_migration_lock(Session& session) {
   session.execute(
-      "DECLARE @got INT; EXEC @got = sp_getapplock @Resource = ?, @LockMode = N'Exclusive', "
+      "DECLARE @got INT, @name NVARCHAR(255); SET @name = LOWER(?); "
+      "EXEC @got = sp_getapplock @Resource = @name, @LockMode = N'Exclusive', "
       "@LockOwner = N'Transaction', @LockTimeout = ?; "
       "IF @got < 0 THROW 51010, N'another process is migrating this schema', 1",
       Parameters()
@@ -71,6 +73,7 @@ std::vector<driver::MigrationRecord> migration_history(Session& session) {
 bool apply_migration(Session& session, const driver::MigrationStep& step) {
   Transaction transaction(session);
   take_migration_lock(session);
+  session.learn_schema();
   if (driver::current_migration(migration_history(session)) != step.current) return false;
   // CREATE SCHEMA has to be alone in its batch.
   if (session.execute("SELECT 1 FROM sys.schemas WHERE name = ?", Parameters().add(Type::text, session.schema()))

@@ -15,11 +15,17 @@ constexpr std::size_t max_prepared = 100;
 constexpr std::chrono::milliseconds shortest_timeout{1};
 constexpr std::string_view schema_variable = "$(schema)";
 
+/// As the server spells it; NULL when there is no such schema.
+std::string name_of_schema(std::string_view name) {
+  return "SCHEMA_NAME(SCHEMA_ID(" + quoted_text(name) + "))";
+}
+
 }  // namespace
 
 Session::Session(const Settings& settings)
     : settings_(settings),
-      quoted_schema_(quoted_identifier(settings.schema)),
+      schema_(settings.schema),
+      quoted_schema_(quoted_identifier(schema_)),
       connection_(settings),
       lock_timeout_(std::max(settings.busy_timeout, shortest_timeout)) {
   // NOCOUNT: otherwise each statement of a batch has a result. XACT_ABORT: an error rolls the whole transaction back.
@@ -36,7 +42,7 @@ Session::Session(const Settings& settings)
           "CAST(PARSENAME(CAST(SERVERPROPERTY('ProductVersion') AS NVARCHAR(128)), 4) AS INT), "
           "CAST(SERVERPROPERTY('EngineEdition') AS INT), DB_NAME(), "
           "(SELECT CAST(is_read_committed_snapshot_on AS INT)" +
-              of_database + ", (SELECT CAST(delayed_durability AS INT)" + of_database,
+              of_database + ", (SELECT CAST(delayed_durability AS INT)" + of_database + ", " + name_of_schema(schema_),
           "connect");
   server = {.babelfish = !row.is_null(0, 0),
             .version = row.is_null(0, 1) ? 0 : row.integer(0, 1),
@@ -46,6 +52,7 @@ Session::Session(const Settings& settings)
             .delayed_durability = {}};
   if (!row.is_null(0, 4)) server.read_committed_snapshot = row.integer(0, 4);
   if (!row.is_null(0, 5)) server.delayed_durability = row.integer(0, 5);
+  if (!row.is_null(0, 6)) set_schema(std::string(row.text(0, 6)));
   expect_supported(server);
   // As SQL Server's commits wait for the disk, whatever the configuration of its PostgreSQL says.
   if (server.babelfish) {
@@ -55,6 +62,18 @@ Session::Session(const Settings& settings)
 }
 
 Session::~Session() = default;
+
+void Session::set_schema(std::string name) {
+  if (name == schema_) return;
+  schema_ = std::move(name);
+  quoted_schema_ = quoted_identifier(schema_);
+  prepared_.clear();  // They have the other spelling.
+}
+
+void Session::learn_schema() {
+  const Result row = run("SELECT " + name_of_schema(schema_), "connect");
+  if (!row.is_null(0, 0)) set_schema(std::string(row.text(0, 0)));
+}
 
 std::string with_schema(std::string_view sql, std::string_view quoted_schema) {
   std::string text;
@@ -89,13 +108,18 @@ void Session::recover(Statement& statement) noexcept {
   }
 }
 
+void Session::judge(const Failure& failure) noexcept {
+  if (leaves_in_doubt(failure.diagnostic, failure.dead)) in_doubt_ = true;
+  if (is_on_wrong_server(failure.diagnostic)) outdated_ = true;
+}
+
 template <class Doing, class Use>
 void Session::perform(Statement& statement, const Doing& doing, Outcome if_lost, const Use& use) {
   try {
     use(statement);
     if (!statement.close()) in_doubt_ = true;
   } catch (const Failure& failure) {
-    if (leaves_in_doubt(failure.diagnostic, failure.dead)) in_doubt_ = true;
+    judge(failure);
     const Error error = make_error(failure.diagnostic, failure.dead, doing(failure.diagnostic), if_lost);
     recover(statement);
     throw error;
@@ -112,7 +136,7 @@ void Session::perform_prepared(std::string_view sql, Outcome if_lost, const Use&
   try {
     statement = &prepared(sql);
   } catch (const Failure& failure) {
-    if (leaves_in_doubt(failure.diagnostic, failure.dead)) in_doubt_ = true;
+    judge(failure);
     throw make_error(failure.diagnostic, failure.dead, backend_name, Outcome::not_applied);
   }
   try {
@@ -213,7 +237,7 @@ void Session::run_batch(std::string_view batch, const std::string& script, std::
 }
 
 bool Session::usable() noexcept {
-  if (in_doubt_ || in_transaction_) return false;
+  if (in_doubt_ || outdated_ || in_transaction_) return false;
   SQLUINTEGER dead = SQL_CD_FALSE;
   SQLGetConnectAttr(connection_.handle(), SQL_ATTR_CONNECTION_DEAD, &dead, 0, nullptr);
   return dead != SQL_CD_TRUE;

@@ -35,7 +35,9 @@ class Session {
   ~Session();
 
   soci::session& soci() noexcept { return connection_.soci(); }
-  const std::string& schema() const noexcept { return settings_.schema; }
+  /// As the server spells it: where case makes no difference, URLs that differ in it name one store, and the names of
+  /// its application locks have to be the same.
+  const std::string& schema() const noexcept { return schema_; }
   /// What $(schema) stands for.
   const std::string& quoted_schema() const noexcept { return quoted_schema_; }
   std::chrono::milliseconds busy_timeout() const noexcept { return settings_.busy_timeout; }
@@ -66,6 +68,9 @@ class Session {
   /// Whether the server still answers; without asking, whether it has not hung up.
   bool alive(bool ask) noexcept;
 
+  /// Looks how the server spells the schema's name, in case that somebody has made the schema meanwhile.
+  void learn_schema();
+
   /// What the connection was made to.
   Server server;
 
@@ -84,6 +89,7 @@ class Session {
     std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>()(text); }
   };
 
+  void set_schema(std::string name);
   void set_lock_timeout(std::chrono::milliseconds timeout);
   Statement& prepared(std::string_view sql);
   Statement& direct();
@@ -93,15 +99,19 @@ class Session {
   template <class Use>
   void perform_prepared(std::string_view sql, Outcome if_lost, const Use& use);
   void recover(Statement& statement) noexcept;
+  /// What the failure says of the connection.
+  void judge(const Failure& failure) noexcept;
 
   const Settings settings_;
-  const std::string quoted_schema_;
+  std::string schema_;
+  std::string quoted_schema_;
   SociSession connection_;
   std::unordered_map<std::string, std::unique_ptr<Statement>, Hash, std::equal_to<>> prepared_;  // By text.
   std::unique_ptr<Statement> direct_;       // For what is not prepared.
   std::chrono::milliseconds lock_timeout_;  // The server's, now.
   bool in_transaction_ = false;             // Transaction's.
   bool in_doubt_ = false;                   // Nobody knows what the server makes of the connection.
+  bool outdated_ = false;                   // It works, and is to be made anew.
   std::size_t bytes_per_row_ = 0;
 };
 

@@ -134,6 +134,8 @@ void add_server(ConnectionString& connection, const Url& url, bool freetds) {
     connection.add("ClientCharset", "UTF-8", "encoding");
   } else {
     connection.add("Server", "tcp:" + host.name + "," + port, "host");
+    // By itself it would make a lost connection anew, without what it was set to, and as if nothing had been lost.
+    connection.add("ConnectRetryCount", "0", "setting");
   }
 }
 

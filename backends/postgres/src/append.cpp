@@ -417,18 +417,9 @@ Parameters locks_of(std::span<const PreparedAppend> appends) {
   return parameters;
 }
 
-/// The server ended the connection, or it broke: nobody knows whether the transaction was committed.
+/// Nobody knows whether the transaction was committed.
 bool is_lost(const Session& session, const Error& error) {
-  return !session.usable() || error.sqlstate().substr(0, 3) == "57P";
-}
-
-Error as_unknown(const Error& error) {
-  return Error(error.code(), error.message(),
-               {.backend = error.backend(),
-                .native_code = 0,
-                .sqlstate = error.sqlstate(),
-                .retryable = false,
-                .outcome = Outcome::unknown});
+  return error.outcome() == Outcome::not_applied && (session.is_lost() || leaves_commit_open(error));
 }
 
 std::vector<Result> execute_in_doubt(Session& session, const std::vector<Session::Call>& calls,
@@ -508,7 +499,9 @@ AppendResult append_one(Session& session, const PreparedAppend& append, steady_c
   for (int attempt = 1;; ++attempt) {
     try {
       // Outside a transaction block the call is a transaction of its own: one round trip, the commit included.
-      return understand(session, append, session.execute(call, parameters));
+      const Result row = session.execute(call, parameters);
+      session.require_replicated();
+      return understand(session, append, row);
     } catch (const Error& error) {
       if (is_lost(session, error)) throw as_unknown(error);
       if (!worth_another_try(error) || attempt == max_attempts || steady_clock::now() >= deadline) {

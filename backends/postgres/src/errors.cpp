@@ -68,6 +68,19 @@ Error make_error(ErrorCode code, std::string message) {
                 .outcome = Outcome::not_applied});
 }
 
+Error as_unknown(const Error& error) {
+  return Error(error.code(), error.message(),
+               {.backend = error.backend(),
+                .native_code = 0,
+                .sqlstate = error.sqlstate(),
+                .retryable = false,
+                .outcome = Outcome::unknown});
+}
+
+bool leaves_commit_open(const Error& error) noexcept {
+  return error.sqlstate().empty() || error.sqlstate().starts_with("57P");
+}
+
 bool worth_another_try(const Error& error) {
   return error.sqlstate() == "40P01" || error.sqlstate() == "40001" || error.sqlstate() == "23505";
 }

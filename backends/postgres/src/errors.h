@@ -24,6 +24,13 @@ Error error_of_state(const std::string& sqlstate, std::string message, Outcome o
 /// For a fault that Stele found itself.
 Error make_error(ErrorCode code, std::string message);
 
+/// The same error, of which nobody knows whether the transaction was committed.
+Error as_unknown(const Error& error);
+
+/// Whether it leaves open what became of a commit that was on its way: libpq made it and not the server, or the server
+/// ended the connection.
+bool leaves_commit_open(const Error& error) noexcept;
+
 /// Whether the statement may succeed when its transaction is made again: a deadlock, a serialization failure, a unique
 /// key that another transaction took first.
 bool worth_another_try(const Error& error);

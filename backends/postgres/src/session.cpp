@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "errors.h"
 
@@ -54,9 +55,20 @@ Session::Session(const Settings& settings)
       usual_lock_timeout_(std::max(settings.busy_timeout, std::chrono::milliseconds(1))),
       lock_timeout_(usual_lock_timeout_),
       connection_(settings.conninfo) {
-  // libpq prints notices to standard error unless it is told otherwise; what matters comes as an error, too.
+  // libpq prints notices to standard error unless it is told otherwise; what matters comes as an error, too. But for
+  // one: a commit whose wait for a standby was broken off succeeds with a warning. Its text depends on the server's
+  // language, the function that it comes from does not.
   PQsetNoticeProcessor(
       handle(), [](void*, const char*) {}, nullptr);
+  pass_notice_on_ = PQsetNoticeReceiver(
+      handle(),
+      [](void* to, const PGresult* notice) {
+        auto* session = static_cast<Session*>(to);
+        const char* from = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
+        if (from != nullptr && std::string_view(from) == "SyncRepWaitForLSN") session->unreplicated_ = true;
+        session->pass_notice_on_(nullptr, notice);
+      },
+      this);
   if (PQserverVersion(handle()) < oldest_version) {
     throw make_error(ErrorCode::unsupported, "the server is older than PostgreSQL 15");
   }
@@ -86,9 +98,28 @@ Session::Session(const Settings& settings)
   }
 }
 
+Error Session::fault(const pg_result* result, std::string_view doing, Outcome outcome) {
+  Error error = make_error(handle(), result, doing, outcome);
+  // Read-only: a primary that has become a standby. The next connection may find who takes writes now.
+  if (error.sqlstate() == "25006") spoiled_ = true;
+  return error;
+}
+
+void Session::require_replicated() {
+  if (!std::exchange(unreplicated_, false)) return;
+  throw Error(ErrorCode::io,
+              "committed on this server alone: the wait for its synchronous standby was broken off, and a failover may "
+              "lose it",
+              {.backend = std::string(backend_name),
+               .native_code = 0,
+               .sqlstate = {},
+               .retryable = false,
+               .outcome = Outcome::applied});
+}
+
 Result Session::checked(pg_result* result) {
   Result answer(result);
-  if (!succeeded(result)) throw make_error(handle(), result, "postgres");
+  if (!succeeded(result)) throw fault(result, "postgres");
   return answer;
 }
 
@@ -110,6 +141,7 @@ void Session::forget_prepared() {
 
 Result Session::execute(std::string_view sql, const Parameters& parameters) {
   const Arguments arguments(parameters);
+  unreplicated_ = false;
   for (int attempt = 1;; ++attempt) {
     try {
       const std::string& name = prepare(sql, parameters);
@@ -145,7 +177,7 @@ void Session::fetch_rows(std::string_view sql, const Parameters& parameters,
     sent = PQsendQueryPrepared(handle(), prepare(sql, parameters).c_str(), arguments.count(), arguments.values.data(),
                                arguments.lengths.data(), arguments.formats.data(), 1);
   }
-  if (sent == 0) throw make_error(handle(), nullptr, "postgres");
+  if (sent == 0) throw fault(nullptr, "postgres");
   PQsetSingleRowMode(handle());
   try {
     bool wanted = true;
@@ -155,7 +187,7 @@ void Session::fetch_rows(std::string_view sql, const Parameters& parameters,
         given = true;
         wanted = wanted && row(result);
       } else if (!succeeded(next)) {
-        throw make_error(handle(), next, "postgres");
+        throw fault(next, "postgres");
       }
     }
   } catch (...) {
@@ -177,7 +209,8 @@ std::vector<Result> Session::execute_together(const std::vector<Call>& calls,
   const auto lost = [this](const pg_result* result) {
     return make_error(handle(), result, "postgres", Outcome::unknown);
   };
-  if (PQenterPipelineMode(handle()) == 0) throw make_error(handle(), nullptr, "postgres");
+  unreplicated_ = false;
+  if (PQenterPipelineMode(handle()) == 0) throw fault(nullptr, "postgres");
   bool sent = PQsendQueryParams(handle(), "BEGIN", 0, nullptr, nullptr, nullptr, nullptr, 1) != 0;
   for (std::size_t i = 0; i < calls.size() && sent; ++i) {
     const Arguments arguments(*calls[i].parameters);
@@ -189,6 +222,7 @@ std::vector<Result> Session::execute_together(const std::vector<Call>& calls,
   sent = sent && PQsendQueryParams(handle(), "COMMIT", 0, nullptr, nullptr, nullptr, nullptr, 1) != 0;
   if (!sent || PQpipelineSync(handle()) == 0) throw lost(nullptr);
 
+  // From here on the commit is on its way, whatever happens to its answer.
   std::optional<Error> failure;
   bool committed = false;
   for (;;) {
@@ -206,21 +240,27 @@ std::vector<Result> Session::execute_together(const std::vector<Call>& calls,
     } else if (status == PGRES_COMMAND_OK) {
       committed = std::string_view(PQcmdStatus(next)) == "COMMIT";
     } else if (status != PGRES_PIPELINE_ABORTED && !failure) {
-      failure = make_error(handle(), next, "postgres");
+      failure = fault(next, "postgres");
     }
   }
   PQexitPipelineMode(handle());
   if (PQtransactionStatus(handle()) == PQTRANS_INERROR || PQtransactionStatus(handle()) == PQTRANS_INTRANS) {
     const Result ignored(PQexec(handle(), "ROLLBACK"));
   }
-  if (failure) throw *failure;
-  if (!committed || results.size() != calls.size()) throw make_error(ErrorCode::internal, "the transaction had failed");
+  // libpq's own errors say nothing of the transaction: one may stand for the answer to COMMIT, or for that to a call.
+  if (failure && !committed && !leaves_commit_open(*failure)) throw *failure;
+  if (failure) throw as_unknown(*failure);
+  if (!committed) throw make_error(ErrorCode::internal, "the transaction had failed");
+  if (results.size() != calls.size()) {
+    throw as_unknown(make_error(ErrorCode::internal, "an answer of the transaction is missing"));
+  }
+  require_replicated();
   return results;
 }
 
 Result Session::run(const std::string& script, std::string_view doing) {
   Result answer(PQexec(handle(), script.c_str()));
-  if (!succeeded(answer.handle())) throw make_error(handle(), answer.handle(), doing);
+  if (!succeeded(answer.handle())) throw fault(answer.handle(), doing);
   return answer;
 }
 
@@ -229,8 +269,12 @@ bool Session::usable_connection() const noexcept {
 }
 
 bool Session::usable() const noexcept {
-  return !spoiled_ && usable_connection() && PQtransactionStatus(handle()) == PQTRANS_IDLE &&
-         PQpipelineStatus(handle()) == PQ_PIPELINE_OFF;
+  return !spoiled_ && !is_lost();
+}
+
+bool Session::is_lost() const noexcept {
+  return !usable_connection() || PQtransactionStatus(handle()) != PQTRANS_IDLE ||
+         PQpipelineStatus(handle()) != PQ_PIPELINE_OFF;
 }
 
 bool Session::alive(bool ask) noexcept {
@@ -279,13 +323,14 @@ Transaction::~Transaction() {
 
 void Transaction::commit() {
   open_ = false;
+  session_.unreplicated_ = false;
   const Result answer(PQexec(session_.handle(), "COMMIT"));
-  const bool lost = PQstatus(session_.handle()) != CONNECTION_OK;
   if (!succeeded(answer.handle())) {
-    throw make_error(session_.handle(), answer.handle(), "commit", lost ? Outcome::unknown : Outcome::not_applied);
+    const Error error = session_.fault(answer.handle(), "commit");
+    throw PQstatus(session_.handle()) != CONNECTION_OK || leaves_commit_open(error) ? as_unknown(error) : error;
   }
   // COMMIT of a failed transaction succeeds with the tag ROLLBACK.
-  if (std::string_view(PQcmdStatus(answer.handle())) == "COMMIT") return;
+  if (std::string_view(PQcmdStatus(answer.handle())) == "COMMIT") return session_.require_replicated();
   throw make_error(ErrorCode::internal, "commit: the transaction had failed");
 }
 

@@ -37,7 +37,7 @@ class Session {
                     Planning planning = Planning::once);
 
   /// Executes these with one round trip, as one transaction. Returns the results in order. Throws what the first one
-  /// that failed says, and then nothing was applied; with outcome unknown when the connection was lost.
+  /// that failed says, with outcome not_applied only if the server has said that it did not commit.
   /// `before_commit`, if there is one, is called when all of them have succeeded and only the commit is left.
   struct Call {
     std::string_view sql;
@@ -48,8 +48,15 @@ class Session {
   /// Executes any number of statements without parameters. Returns the last one's result, in text format.
   Result run(const std::string& script, std::string_view doing);
 
-  /// False when the connection is gone, or is in the middle of something: it must not be lent again.
+  /// Throws when the last statement has committed here and its wait for a synchronous standby was broken off: with
+  /// outcome applied, and not as durable as was asked for.
+  void require_replicated();
+
+  /// False when the connection is gone, is in the middle of something, or leads to a server that takes no writes any
+  /// more: it must not be lent again.
   bool usable() const noexcept;
+  /// Whether it is gone, or in the middle of something.
+  bool is_lost() const noexcept;
   /// Whether the server still answers; without asking, whether it has not hung up.
   bool alive(bool ask) noexcept;
 
@@ -59,6 +66,7 @@ class Session {
 
  private:
   friend class LockTimeout;
+  friend class Transaction;
 
   void set_lock_timeout(std::chrono::milliseconds timeout);
   const std::string& prepare(std::string_view sql, const Parameters& parameters);
@@ -67,6 +75,8 @@ class Session {
   void fetch_rows(std::string_view sql, const Parameters& parameters, const std::function<bool(const Result&)>& row,
                   Planning planning, bool& given);
   Result checked(pg_result* result);
+  /// The error of a result; null is the connection's. Notes what it says of the session.
+  Error fault(const pg_result* result, std::string_view doing, Outcome outcome = Outcome::not_applied);
   bool usable_connection() const noexcept;
 
   struct Hash {
@@ -78,6 +88,8 @@ class Session {
   const std::chrono::milliseconds usual_lock_timeout_;
   std::chrono::milliseconds lock_timeout_;  // The server's, now.
   bool spoiled_ = false;
+  bool unreplicated_ = false;                                  // See require_replicated().
+  void (*pass_notice_on_)(void*, const pg_result*) = nullptr;  // libpq's own: to the notice processor.
   SociSession connection_;
   std::unordered_map<std::string, std::string, Hash, std::equal_to<>> prepared_;  // By text: the statement's name.
   std::size_t bytes_per_row_ = 0;

@@ -71,8 +71,10 @@ class STELE_API EventStore final {
   AppendResult append(StreamKey stream, ExpectedVersion expected, std::vector<NewEvent> events);
 
   /// Independent appends, in order, sharing transactions and round trips: much faster than one by one. Each has its own
-  /// result; one's conflict does not touch the others. All are validated before the first is written. If it throws, any
-  /// of them may have been applied: repeat the whole call, with commands or event ids.
+  /// result; one's conflict does not touch the others. All are validated before the first is written. If it throws an
+  /// Error, that is the first one's that failed, and its outcome() is of the whole call: not_applied says that none of
+  /// them was applied, and unknown that some were or may have been. Then repeat the whole call, with commands or event
+  /// ids. So too when an inline projection threw something else.
   std::vector<AppendResult> append_all(std::span<const AppendRequest> requests);
 
   /// Records a command that led to no events (G5).

@@ -107,6 +107,14 @@ TEST(Selftest, ASkipIsAFailureWhereAllIsRequired) {
   EXPECT_FALSE(strict.with("failed").empty());
 }
 
+// A harness that is to have all capabilities and has lost one.
+TEST(Selftest, ASkipIsAFailureOfAHarnessThatSkipsNothing) {
+  const SuiteRun strict = run_suite("skips_nothing", "--gtest_filter='*lifecycle*:*migrations*'");
+  EXPECT_EQ(strict.exit_code, 1);
+  EXPECT_TRUE(strict.with("skipped").empty());
+  EXPECT_FALSE(strict.with("failed").empty());
+}
+
 TEST(Selftest, ADriverThatDoesNothingFailsNearlyEverything) {
   // Nothing ever comes of it.
   const SuiteRun run = run_suite("no_op", {}, "STELE_CONFORMANCE_PATIENCE=1");

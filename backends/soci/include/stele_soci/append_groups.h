@@ -89,8 +89,9 @@ class Patience {
 
 /// Answers each append, in their order; see driver::Driver::append.
 ///
-/// `together(session, appends)` answers several in one transaction, or throws: with outcome unknown, or when nothing
-/// was applied. `one(session, append, deadline)` does a single one. LockTimeout is the backend's, made of a session.
+/// `together(session, appends)` answers several in one transaction, or throws: with outcome not_applied only when
+/// nothing was applied. `one(session, append, deadline)` does a single one. LockTimeout is the backend's, made of a
+/// session.
 template <class LockTimeout, class Session, class Together, class One>
 std::vector<driver::AppendAnswer> append_in_groups(LeasePool<Session>& sessions, std::chrono::milliseconds busy_timeout,
                                                    std::span<const driver::PreparedAppend> appends, Together together,
@@ -112,7 +113,7 @@ std::vector<driver::AppendAnswer> append_in_groups(LeasePool<Session>& sessions,
       for (driver::AppendAnswer& answer : together(*session, group)) answers.push_back(std::move(answer));
       return true;
     } catch (const Error& error) {
-      if (error.outcome() == Outcome::unknown) {
+      if (error.outcome() != Outcome::not_applied) {
         answers.insert(answers.end(), group.size(), driver::AppendAnswer{{}, error});
         return true;
       }

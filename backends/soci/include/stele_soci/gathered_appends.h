@@ -61,9 +61,9 @@ class GatheredAppends {
   using Answers = std::vector<driver::AppendAnswer>;
   /// To be called when nothing but the commit is left: another call may have the place. Throws nothing; once is enough.
   using Written = std::function<void()>;
-  /// The answer to each; none for one that wrote nothing and should go by itself. Or an Error: with outcome unknown, or
-  /// when nothing was applied. After anything else that is thrown, nothing was sent. Waits for a lock only for a
-  /// moment.
+  /// The answer to each; none for one that wrote nothing and should go by itself. Or an Error, whose outcome is
+  /// not_applied only if nothing of them was. After anything else that is thrown, nobody knows. Waits for a lock only
+  /// for a moment.
   using Together = std::function<std::vector<std::optional<driver::AppendAnswer>>(Appends, const Written&)>;
   /// Answers each, as driver::Driver::append().
   using Alone = std::function<Answers(Appends)>;
@@ -105,7 +105,7 @@ class GatheredAppends {
     leads,      ///< Takes those that wait along.
     under_way,  ///< In another's group.
     answered,
-    failed,  ///< Nobody knows whether it was applied.
+    failed,  ///< It may have been applied.
     alone    ///< By itself: nothing of it was applied.
   };
 
@@ -219,14 +219,16 @@ class GatheredAppends {
       std::vector<driver::PreparedAppend> appends;
       appends.reserve(group.size);
       for (std::size_t i = 0; i < group.size; ++i) appends.push_back(*group.tickets[i]->append);
+      turn = Turn::failed;
       answers = together_(appends, [&] {
         if (company_is_complete()) call.end();
       });
       turn = Turn::answered;
     } catch (const Error& error) {
-      if (error.outcome() == Outcome::unknown) turn = Turn::failed;
+      if (error.outcome() == Outcome::not_applied) turn = Turn::alone;
       failure = error;
-    } catch (...) {  // Most likely no memory for so many; alone, it may do.
+    } catch (...) {  // Most likely no memory. Before anything was sent, each goes alone: it may do then.
+      failure = broken_off_;
     }
     const std::lock_guard lock(mutex_);
     for (std::size_t i = 0; i < group.size; ++i) {
@@ -305,6 +307,9 @@ class GatheredAppends {
   };
 
   const GatheringOptions options_;
+  /// Made before it is needed: there may be no memory then.
+  const Error broken_off_{ErrorCode::internal, "an append that shared its transaction was broken off",
+                          Error::Details{{}, 0, {}, false, Outcome::unknown}};
   const Together together_;
   const Alone alone_;
   std::mutex mutex_;

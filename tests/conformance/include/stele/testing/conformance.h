@@ -18,6 +18,7 @@ namespace stele::testing {
 struct NamedHarness {
   std::string name;
   std::function<std::unique_ptr<Harness>()> make;  ///< A harness with a fresh storage; called once for each case.
+  bool skips_nothing = false;                      ///< A skip is a failure: a capability that gets lost shows.
 };
 
 /// Registers every case for every harness with GoogleTest, runs what the command line selects, and prints how many

@@ -1,0 +1,1 @@
+-- Nothing here: only SQL Server's procedures had to be changed.
