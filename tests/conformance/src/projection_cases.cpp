@@ -852,7 +852,8 @@ void a_rebuild_stands_beside_a_group(Harness& harness) {
   for (std::int32_t generation = 2; generation <= 3; ++generation) {
     std::atomic<bool> over = false;
     auto writing = std::async(std::launch::async, [&] {
-      for (; !over; std::this_thread::sleep_for(milliseconds(5))) append_to_all();
+      // Not without end: on a slow machine one thread would not catch up with all the others.
+      for (int n = 0; n < rounds(30, 10) && !over; ++n) append_to_all();
     });
     const AtEnd end_writing([&] { over = true; });
     TallyProjection projection(harness);
