@@ -156,7 +156,7 @@ session() {
   stele verify --chain --json
   stele stats
   stele stats --json
-  stele migrate down
+  stele migrate down --to 0
 }
 
 # White space between a payload's tokens is the backend's own affair. Positions may have gaps in general; here every command

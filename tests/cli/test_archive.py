@@ -139,7 +139,18 @@ class Archive(CliTest):
             "stream_type": "person",
             "stream_id": "1",
             "event_type": "Moved",
-            "data": {"name": {"$encrypted": {"ct": "AA==", "key": "0198c2a4-5f3e-7c1d-8e2f-aaaaaaaaaaaa", "v": 1}}},
+            "data": {
+                "name": {
+                    "$encrypted": {
+                        "ct": "AA==",
+                        "iv": "AAAAAAAAAAAAAAAA",
+                        "kc": "AAAAAAAAAAA=",
+                        "key": "0198c2a4-5f3e-7c1d-8e2f-aaaaaaaaaaaa",
+                        "tag": "AAAAAAAAAAAAAAAAAAAAAA==",
+                        "v": 1,
+                    }
+                }
+            },
             "attributes": {"stele.key": "0198c2a4-5f3e-7c1d-8e2f-aaaaaaaaaaaa"},
         }
         self.run_stele("import", "-", "--as-stored", stdin=ndjson([event]))
