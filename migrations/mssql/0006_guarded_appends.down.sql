@@ -1,9 +1,10 @@
--- The procedures as migration 0001 made them.
+-- The procedures as migration 0001 made them, with what stood before each: the server keeps it.
 
 SET QUOTED_IDENTIFIER ON;
 SET ANSI_NULLS ON;
 GO
 
+-- An application lock until the transaction is over.
 ALTER PROCEDURE $(schema).take_lock @name NVARCHAR(255), @mode NVARCHAR(32) AS
 BEGIN
     DECLARE @got INT;
@@ -11,8 +12,24 @@ BEGIN
     IF @got < 0 THROW 51010, N'an application lock was not to be had', 1;
 END
 GO
+-- Made anew, so that its rights have to be granted again: behind the character in its comment that is not ASCII, Babelfish
+-- would write the CREATE of an ALTER to the wrong place.
+DROP PROCEDURE $(schema).announce_positions;
+GO
 
-ALTER PROCEDURE $(schema).announce_positions AS
+-- --- Global order ------------------------------------------------------------------------------------------------------
+--
+-- Positions are an IDENTITY's, so a lower one may be committed after a higher one. An appender that has all its locks and
+-- has checked everything tells what it is about to do, before it takes its first position: until its transaction is over it
+-- holds a shared application lock, named by the range that the first position lies in that it may get:
+--
+--   …:range:<position / 256>
+--
+-- A reader that finds a position missing looks whether somebody in flight may have taken it. Nobody waits for anybody. The
+-- proof, which needs every step here to come in this order, is in docs/decisions/0008-global-order-on-sql-server.md.
+
+-- Inside a transaction, before its first INSERT into events.
+CREATE PROCEDURE $(schema).announce_positions AS
 BEGIN
     DECLARE @next BIGINT, @range BIGINT, @name NVARCHAR(255), @got INT;
     SELECT @next = (ISNULL(MAX(global_position), 0) + 1) / 256 FROM $(schema).events;
@@ -28,6 +45,9 @@ BEGIN
 END
 GO
 
+-- The last event's position up to which nothing can be committed any more; 0 when there is none. What it says holds for
+-- statements that begin afterwards. @known is an earlier answer, or 0. A secondary has not its primary's application
+-- locks, nor has anything else that only gets what others wrote: there it is refused.
 ALTER PROCEDURE $(schema).settled_position @known BIGINT, @settled BIGINT OUTPUT AS
 BEGIN
     DECLARE @last BIGINT, @range BIGINT, @start BIGINT, @end BIGINT, @nothing NUMERIC(38, 0);
@@ -73,6 +93,18 @@ BEGIN
 END
 GO
 
+-- --- Append ------------------------------------------------------------------------------------------------------------
+
+-- One event without attributes, to one stream, with or without a command about that stream: in one round trip and one
+-- transaction. Everything else Stele does in steps.
+--
+-- @expected: the version, 0 being no stream; -1 any; -2 the stream exists. @stream_lock is the name of the lock of streams
+-- that do not exist yet. @outcome is the command's outcome up to its positions. Parameters cost time: what most events have
+-- comes first, and a call leaves out what is NULL at the end.
+--
+-- Answers with one row. status: 0 appended, 1 replayed, 2 the request was made with another content, 3 the command's id is
+-- another's, 4 conflict, 5 the event's id or its idempotency key is there already. version is the stream's afterwards; unless
+-- appended, as it was. outcome is the command's first one, when it is replayed.
 ALTER PROCEDURE $(schema).append_one
     @tenant_id NVARCHAR(64), @stream_type NVARCHAR(64), @stream_id NVARCHAR(255),
     @tenant_key VARBINARY(64), @type_key VARBINARY(64), @stream_key VARBINARY(255), @stream_lock NVARCHAR(255),
@@ -188,6 +220,12 @@ BEGIN
 END
 GO
 
+-- The same for what most appends are: an event without a command, an idempotency key and the like, to a stream that is
+-- there. Each parameter costs time, whether it is used or not, and so does each statement: so it has no more of them than
+-- it needs. What append_one is told of the stream, it reads from the stream's row.
+--
+-- @expected: the version, from 1; -1 any; -2 the stream exists. status: 0 appended, 4 conflict, 5 the event's id is there
+-- already, 6 there is no such stream: nothing was done, append_one decides.
 ALTER PROCEDURE $(schema).append_to_stream
     @tenant_key VARBINARY(64), @type_key VARBINARY(64), @stream_key VARBINARY(255), @expected BIGINT,
     @event_id UNIQUEIDENTIFIER, @event_id_given BIT, @event_type NVARCHAR(128), @event_version INT,
