@@ -11,6 +11,7 @@
 #include "stele/key_provider.h"
 #include "stele/projection.h"
 #include "stele/subscription.h"
+#include "stele/trace.h"
 #include "support.h"
 
 namespace stele::testing {
@@ -516,6 +517,21 @@ void aggregates_know_what_is_encrypted(Harness& harness) {
             (std::vector<std::string>{std::string(gone), R"({"n":1})", std::string(gone)}));
 }
 
+// Effects are shown as their causes are.
+void traces_are_readable(Harness& harness) {
+  const auto keys = new_provider();
+  EventStore store = open_with(harness, keys);
+  NewEvent cause = personal("erika", R"({"name":"Erika"})");
+  cause.event_id = uuid(1);
+  NewEvent effect = personal("erika", R"({"name":"Erika M."})");
+  effect.causation_id = uuid(1);
+  store.append(thing("a"), ExpectedVersion::any(), {cause, effect}).or_throw();
+  const Trace found = trace(store, uuid(1));
+  ASSERT_EQ(found.effects.size(), 1u);
+  EXPECT_EQ(found.event.value().data.canonical(), R"({"name":"Erika"})");
+  EXPECT_EQ(found.effects.front().event.data.canonical(), R"({"name":"Erika M."})");
+}
+
 // Whoever loads for longer than forgetting waits must not keep what is gone.
 void a_snapshot_begun_before_forgetting_does_not_stay(Harness& harness) {
   if (!harness.has(Capability::read_models)) return;
@@ -726,6 +742,7 @@ constexpr Case cases[] = {
     {"API", "a_snapshot_begun_before_forgetting_does_not_stay", governed,
      a_snapshot_begun_before_forgetting_does_not_stay},
     {"API", "aggregates_know_what_is_encrypted", governed, aggregates_know_what_is_encrypted},
+    {"API", "traces_are_readable", governed, traces_are_readable},
     {"API", "a_slow_provider_opens_nothing_that_is_destroyed", governed,
      a_slow_provider_opens_nothing_that_is_destroyed},
     {"API", "what_has_to_be_kept_is_not_forgotten", governed, what_has_to_be_kept_is_not_forgotten},
