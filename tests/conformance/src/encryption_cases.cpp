@@ -648,6 +648,7 @@ void what_has_to_be_kept_is_not_forgotten(Harness& harness) {
   });
   EXPECT_EQ(text_of(stream_events(store, thing("a")).at(1).data), text_of(json(erika))) << "the key is still there";
   const ForgetResult result = store.forget(own, "erika", {.in_spite_of_retention = true});
+  ASSERT_TRUE(result.found);
   EXPECT_EQ(result.events, 2);
   const StreamKey notices(own, std::string(subject_stream_type), result.key_id.to_string());
   EXPECT_EQ(stream_events(store, notices).back().data.value().at("must_be_kept"), 1);
