@@ -11,16 +11,16 @@ namespace {
 using std::string;
 using Edit = std::function<void(AppendRequest&)>;
 
-Uuid uuid(int number) {
+Uuid numbered_uuid(int number) {
   Uuid::Bytes bytes{};
   bytes[15] = static_cast<std::uint8_t>(number);
   return Uuid(bytes);
 }
 
-NewEvent full_event() {
+NewEvent event_of_all_fields() {
   NewEvent event = testing::event_of("Placed", R"({"a":1,"b":[1.50,"x"]})");
   event.event_version = 2;
-  event.event_id = uuid(1);
+  event.event_id = numbered_uuid(1);
   event.occurred_at = Timestamp::from_micros(1);
   event.valid_from = Timestamp::from_micros(2);
   event.valid_to = Timestamp::from_micros(3);
@@ -28,8 +28,8 @@ NewEvent full_event() {
   event.source = "shop";
   event.channel = Channel::ui;
   event.idempotency_key = "k";
-  event.causation_id = uuid(2);
-  event.correlation_id = uuid(3);
+  event.causation_id = numbered_uuid(2);
+  event.correlation_id = numbered_uuid(3);
   event.redaction_level = RedactionLevel::partial;
   event.contains_secrets = true;
   event.metadata = Json(string(R"({"m":1})"));
@@ -44,11 +44,11 @@ NewEvent full_event() {
 AppendRequest full_request() {
   AppendRequest request;
   request.streams.push_back(
-      {StreamKey("order", "7"), ExpectedVersion::any(), {full_event(), testing::event_of("Paid")}});
+      {StreamKey("order", "7"), ExpectedVersion::any(), {event_of_all_fields(), testing::event_of("Paid")}});
   request.streams.push_back({StreamKey("order", "8"), ExpectedVersion::any(), {testing::event_of("Placed")}});
   request.command = Command{.key = {"default", "gate", "r-1"},
                             .type = "Place",
-                            .command_id = uuid(9),
+                            .command_id = numbered_uuid(9),
                             .stream = StreamKey("customer", "1"),
                             .actor = Actor{ActorType::service, "gate"},
                             .channel = Channel::api,
@@ -111,7 +111,7 @@ TEST(Fingerprint, TheSpellingOfJsonDoesNotCount) {
 TEST(Fingerprint, EveryFieldOfTheCommandCounts) {
   differs([](AppendRequest& r) { r.command->type = "place"; }, "type");
   differs([](AppendRequest& r) { r.command->command_id.reset(); }, "command_id, absent");
-  differs([](AppendRequest& r) { r.command->command_id = uuid(10); }, "command_id");
+  differs([](AppendRequest& r) { r.command->command_id = numbered_uuid(10); }, "command_id");
   differs([](AppendRequest& r) { r.command->stream->id = "2"; }, "stream id");
   differs([](AppendRequest& r) { r.command->stream->type = "client"; }, "stream type");
   differs([](AppendRequest& r) { r.command->actor.reset(); }, "actor, absent");
@@ -127,7 +127,7 @@ TEST(Fingerprint, EveryFieldOfAnEventCounts) {
   const std::vector<std::pair<string, std::function<void(NewEvent&)>>> edits{
       {"type", [](NewEvent& e) { e.type = "placed"; }},
       {"event_version", [](NewEvent& e) { e.event_version = 3; }},
-      {"event_id", [](NewEvent& e) { e.event_id = uuid(100); }},
+      {"event_id", [](NewEvent& e) { e.event_id = numbered_uuid(100); }},
       {"event_id, absent", [](NewEvent& e) { e.event_id.reset(); }},
       {"occurred_at", [](NewEvent& e) { e.occurred_at = Timestamp::from_micros(100); }},
       {"occurred_at, absent", [](NewEvent& e) { e.occurred_at.reset(); }},
@@ -149,9 +149,9 @@ TEST(Fingerprint, EveryFieldOfAnEventCounts) {
       {"channel, absent", [](NewEvent& e) { e.channel.reset(); }},
       {"idempotency_key", [](NewEvent& e) { e.idempotency_key = "K"; }},
       {"idempotency_key, absent", [](NewEvent& e) { e.idempotency_key.reset(); }},
-      {"causation_id", [](NewEvent& e) { e.causation_id = uuid(100); }},
+      {"causation_id", [](NewEvent& e) { e.causation_id = numbered_uuid(100); }},
       {"causation_id, absent", [](NewEvent& e) { e.causation_id.reset(); }},
-      {"correlation_id", [](NewEvent& e) { e.correlation_id = uuid(100); }},
+      {"correlation_id", [](NewEvent& e) { e.correlation_id = numbered_uuid(100); }},
       {"correlation_id, absent", [](NewEvent& e) { e.correlation_id.reset(); }},
       {"causation_id and correlation_id, exchanged", [](NewEvent& e) { std::swap(e.causation_id, e.correlation_id); }},
       {"redaction_level", [](NewEvent& e) { e.redaction_level = RedactionLevel::full; }},

@@ -80,7 +80,7 @@ std::vector<int> numbers(const std::vector<MigrationStepInfo>& steps) {
   return made;
 }
 
-using Numbers = std::vector<int>;
+using MigrationNumbers = std::vector<int>;
 
 TEST(MigrateUp, AppliesEverythingInOrderOnce) {
   MemoryMigrations store;
@@ -92,7 +92,7 @@ TEST(MigrateUp, AppliesEverythingInOrderOnce) {
     EXPECT_TRUE(step.up);
     EXPECT_FALSE(step.loses_data);
   }});
-  EXPECT_EQ(numbers(steps), (Numbers{1, 2, 3, 4}));
+  EXPECT_EQ(numbers(steps), (MigrationNumbers{1, 2, 3, 4}));
   EXPECT_EQ(reported, (std::vector<string>{"streams", "index", "snapshots", "view"}));
   EXPECT_EQ(store.ran, (std::vector<string>{"CREATE TABLE streams;\n", "CREATE INDEX a;\n", "CREATE TABLE snapshots;\n",
                                             "CREATE VIEW v;\n"}));
@@ -103,17 +103,18 @@ TEST(MigrateUp, AppliesEverythingInOrderOnce) {
 TEST(MigrateUp, GoesAsFarAsItIsTold) {
   MemoryMigrations store;
   Migrator migrator(store);
-  EXPECT_EQ(numbers(migrator.up(Options{.to = 2})), (Numbers{1, 2}));
+  EXPECT_EQ(numbers(migrator.up(Options{.to = 2})), (MigrationNumbers{1, 2}));
   EXPECT_TRUE(migrator.up(Options{.to = 2}).empty());
-  EXPECT_EQ(numbers(migrator.up(Options{.steps = 1})), (Numbers{3}));
-  EXPECT_EQ(numbers(migrator.up(Options{.steps = 5})), (Numbers{4}));
+  EXPECT_EQ(numbers(migrator.up(Options{.steps = 1})), (MigrationNumbers{3}));
+  EXPECT_EQ(numbers(migrator.up(Options{.steps = 5})), (MigrationNumbers{4}));
   EXPECT_TRUE(migrator.up(Options{.steps = 5}).empty());
 }
 
 TEST(MigrateUp, TakesAnyNumberOfSteps) {
   MemoryMigrations store;
   store.write_up_to(1);
-  EXPECT_EQ(numbers(Migrator(store).up(Options{.steps = std::numeric_limits<int>::max()})), (Numbers{2, 3, 4}));
+  EXPECT_EQ(numbers(Migrator(store).up(Options{.steps = std::numeric_limits<int>::max()})),
+            (MigrationNumbers{2, 3, 4}));
 }
 
 TEST(MigrateUp, RefusesWhereItCannotGo) {
@@ -135,9 +136,9 @@ TEST(MigrateUp, ADryRunOnlySays) {
   MemoryMigrations store;
   store.write_up_to(1);
   Migrator migrator(store);
-  EXPECT_EQ(numbers(migrator.up(Options{.dry_run = true})), (Numbers{2, 3, 4}));
-  EXPECT_EQ(numbers(migrator.up(Options{.to = 3, .dry_run = true})), (Numbers{2, 3}));
-  EXPECT_EQ(numbers(migrator.up(Options{.steps = 1, .dry_run = true})), (Numbers{2}));
+  EXPECT_EQ(numbers(migrator.up(Options{.dry_run = true})), (MigrationNumbers{2, 3, 4}));
+  EXPECT_EQ(numbers(migrator.up(Options{.to = 3, .dry_run = true})), (MigrationNumbers{2, 3}));
+  EXPECT_EQ(numbers(migrator.up(Options{.steps = 1, .dry_run = true})), (MigrationNumbers{2}));
   EXPECT_TRUE(store.ran.empty());
   EXPECT_EQ(store.current(), 1);
 }
@@ -151,7 +152,7 @@ TEST(MigrateUp, StopsAtAFailureWithWhatWasDoneBefore) {
   EXPECT_EQ(store.current(), 2);
   EXPECT_EQ(reported, 2);
   store.failing = 0;
-  EXPECT_EQ(numbers(Migrator(store).up()), (Numbers{3, 4}));
+  EXPECT_EQ(numbers(Migrator(store).up()), (MigrationNumbers{3, 4}));
 }
 
 TEST(MigrateUp, DoesNotReportAStepThatAnotherProcessMade) {
@@ -163,7 +164,7 @@ TEST(MigrateUp, DoesNotReportAStepThatAnotherProcessMade) {
     store.write(four_migrations[1], true);
     store.write(four_migrations[2], true);
   };
-  EXPECT_EQ(numbers(Migrator(store).up()), (Numbers{1, 4}));
+  EXPECT_EQ(numbers(Migrator(store).up()), (MigrationNumbers{1, 4}));
   EXPECT_TRUE(raced);
   EXPECT_EQ(store.ran.size(), 4U);  // Nothing ran twice.
   EXPECT_EQ(store.current(), 4);
@@ -174,11 +175,11 @@ TEST(MigrateDown, UndoesOneStepUnlessToldOtherwise) {
   store.write_up_to(4);
   Migrator migrator(store);
   const auto steps = migrator.down();
-  ASSERT_EQ(numbers(steps), (Numbers{4}));
+  ASSERT_EQ(numbers(steps), (MigrationNumbers{4}));
   EXPECT_FALSE(steps[0].up);
   EXPECT_EQ(store.ran, std::vector<string>{"DROP VIEW v;\n"});
-  EXPECT_EQ(numbers(migrator.down(Options{.steps = 2, .allow_data_loss = true})), (Numbers{3, 2}));
-  EXPECT_EQ(numbers(migrator.down(Options{.steps = std::numeric_limits<int>::max()})), (Numbers{1}));
+  EXPECT_EQ(numbers(migrator.down(Options{.steps = 2, .allow_data_loss = true})), (MigrationNumbers{3, 2}));
+  EXPECT_EQ(numbers(migrator.down(Options{.steps = std::numeric_limits<int>::max()})), (MigrationNumbers{1}));
   EXPECT_TRUE(migrator.down().empty());
 }
 
@@ -187,9 +188,9 @@ TEST(MigrateDown, GoesToANumber) {
   store.write_up_to(4);
   Migrator migrator(store);
   EXPECT_TRUE(migrator.down(Options{.to = 4}).empty());
-  EXPECT_EQ(numbers(migrator.down(Options{.to = 0, .allow_data_loss = true})), (Numbers{4, 3, 2, 1}));
+  EXPECT_EQ(numbers(migrator.down(Options{.to = 0, .allow_data_loss = true})), (MigrationNumbers{4, 3, 2, 1}));
   EXPECT_EQ(store.current(), 0);
-  EXPECT_EQ(numbers(migrator.up()), (Numbers{1, 2, 3, 4}));  // And up again.
+  EXPECT_EQ(numbers(migrator.up()), (MigrationNumbers{1, 2, 3, 4}));  // And up again.
 }
 
 TEST(MigrateDown, RefusesWhereItCannotGo) {
@@ -212,13 +213,13 @@ TEST(MigrateDown, AsksBeforeItLosesData) {
   EXPECT_ERROR(migrator.down(Options{.to = 0}), ErrorCode::invalid_argument, "drops data");
   EXPECT_TRUE(store.ran.empty());
   const auto steps = migrator.down(Options{.steps = 2, .dry_run = true});
-  ASSERT_EQ(numbers(steps), (Numbers{4, 3}));
+  ASSERT_EQ(numbers(steps), (MigrationNumbers{4, 3}));
   EXPECT_FALSE(steps[0].loses_data);
   EXPECT_TRUE(steps[1].loses_data);
   EXPECT_TRUE(store.ran.empty());
-  EXPECT_EQ(numbers(migrator.down()), (Numbers{4}));  // This one loses nothing.
+  EXPECT_EQ(numbers(migrator.down()), (MigrationNumbers{4}));  // This one loses nothing.
   EXPECT_ERROR(migrator.down(), ErrorCode::invalid_argument, "0003_snapshots");
-  EXPECT_EQ(numbers(migrator.down(Options{.allow_data_loss = true})), (Numbers{3}));
+  EXPECT_EQ(numbers(migrator.down(Options{.allow_data_loss = true})), (MigrationNumbers{3}));
 }
 
 TEST(MigrateDown, AsksBeforeItLosesDataAlsoWhenAnotherProcessGoesUp) {
@@ -315,7 +316,7 @@ TEST(Migrate, AnEditOfAnUndoneMigrationIsNone) {
   store.write_up_to(1);
   store.history_[0].checksum = driver::checksum("an earlier draft");
   store.write(four_migrations[0], false);
-  EXPECT_EQ(numbers(Migrator(store).up(Options{.to = 1})), (Numbers{1}));
+  EXPECT_EQ(numbers(Migrator(store).up(Options{.to = 1})), (MigrationNumbers{1}));
 }
 
 TEST(Migrate, LineEndsAreNoEdit) {

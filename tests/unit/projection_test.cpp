@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 using testing::comes_true;
 using testing::patience;
 using State = Subscription::State;
-using Numbers = std::map<std::int64_t, int>;
+using Counts = std::map<std::int64_t, int>;
 
 /// How often each position took effect.
 class Effects final : public Projection {
@@ -39,14 +39,14 @@ class Effects final : public Projection {
       ++counts_[position];
     });
   }
-  Numbers counts() const {
+  Counts counts() const {
     const std::lock_guard lock(mutex_);
     return counts_;
   }
 
  private:
   mutable std::mutex mutex_;
-  Numbers counts_;
+  Counts counts_;
 };
 
 class Projecting : public ::testing::Test {
@@ -72,8 +72,8 @@ class Projecting : public ::testing::Test {
     return options;
   }
 
-  static Numbers once(std::int64_t last) {
-    Numbers numbers;
+  static Counts once(std::int64_t last) {
+    Counts numbers;
     for (std::int64_t i = 1; i <= last; ++i) numbers[i] = 1;
     return numbers;
   }
@@ -216,7 +216,7 @@ TEST_F(Projecting, WhatWasTakenBackIsAppliedAgain) {
     const int times = idle ? 2 : 1;
     EXPECT_EQ(
         effects->counts(),
-        (Numbers{{1, 1}, {2, 1}, {3, times + 1}, {4, times + 1}, {5, times + 1}, {6, times}, {7, times}, {8, times}}));
+        (Counts{{1, 1}, {2, 1}, {3, times + 1}, {4, times + 1}, {5, times + 1}, {6, times}, {7, times}, {8, times}}));
   }
 }
 
@@ -351,7 +351,7 @@ TEST_F(Projecting, WhatCreateThrowsEndsIt) {
   ProjectionRunner runner(store, effects, fast());
   EXPECT_EQ(testing::error_of([&] { runner.join(); }).code(), ErrorCode::handler_failed);
   EXPECT_EQ(runner.state(), State::failed);
-  EXPECT_EQ(effects->counts(), Numbers());
+  EXPECT_EQ(effects->counts(), Counts());
   effects->creating = {};
   ProjectionRunner next(store, effects, fast());
   EXPECT_TRUE(next.wait_for(Position(3), patience)) << "the one that failed, and is still there, gave its lease back";
@@ -377,7 +377,7 @@ TEST_F(Projecting, PauseWaitsForWhatMakesTheTables) {
   std::this_thread::sleep_for(20ms);
   go_on.set_value();
   pausing.get();
-  EXPECT_EQ(effects->counts(), Numbers());
+  EXPECT_EQ(effects->counts(), Counts());
   runner.resume();
   EXPECT_TRUE(runner.wait_for(Position(3), patience));
 }
@@ -416,7 +416,7 @@ TEST_F(Projecting, ALongPauseEndsWhenTheCheckpointWasTakenBack) {
   ASSERT_TRUE(taking_back->move_checkpoint({part.key, part.holder, part.fence, part.position}, Position(1)));
   taking_back->commit();
   EXPECT_TRUE(runner.wait_for(Position(4), patience));
-  EXPECT_EQ(effects->counts(), (Numbers{{1, 1}, {2, 2}, {3, 2}, {4, 1}}));
+  EXPECT_EQ(effects->counts(), (Counts{{1, 1}, {2, 2}, {3, 2}, {4, 1}}));
 }
 
 // Also one that has just seen parts that nobody has, and is about to count the members again.
@@ -470,7 +470,7 @@ TEST_F(Projecting, AnEventThatCannotBeUpcastIsTreatedLikeOneThatCannotBeApplied)
   ProjectionRunner runner(store, effects, options);
   ASSERT_TRUE(runner.wait_for(Position(5), patience));
   runner.stop();
-  EXPECT_EQ(effects->counts(), (Numbers{{1, 1}, {2, 1}, {4, 1}, {5, 1}}));
+  EXPECT_EQ(effects->counts(), (Counts{{1, 1}, {2, 1}, {4, 1}, {5, 1}}));
   const auto letters = store.driver().list_dead_letters({"effects", ""}, 10);
   ASSERT_EQ(letters.size(), 1u);
   EXPECT_EQ(letters[0].position, Position(3));
@@ -719,7 +719,7 @@ TEST(InlineProjection, NeedsABackendThatCan) {
   const auto effects = std::make_shared<Effects>();
   EXPECT_EQ(testing::error_of([&] { store.use_inline_projection(effects); }).code(), ErrorCode::unsupported);
   store.append(StreamKey("order", "7"), ExpectedVersion::any(), {testing::event_of("E")}).or_throw();
-  EXPECT_EQ(effects->counts(), Numbers());
+  EXPECT_EQ(effects->counts(), Counts());
   EXPECT_EQ(testing::error_of([&] { store.use_inline_projection(nullptr); }).code(), ErrorCode::invalid_argument);
 }
 
@@ -748,14 +748,14 @@ TEST(InlineProjection, RunsOnceWhenAnAnswerIsLost) {
   driver->not_sent = 1;
   EXPECT_EQ(store.append(StreamKey("order", "7"), ExpectedVersion::any(), {testing::event_of("E")}).status,
             AppendStatus::appended);
-  EXPECT_EQ(effects->counts(), (Numbers{{1, 1}, {2, 1}}));
+  EXPECT_EQ(effects->counts(), (Counts{{1, 1}, {2, 1}}));
   std::vector<AppendRequest> several(3);
   for (AppendRequest& request : several) {
     request.streams.push_back({StreamKey("order", "8"), ExpectedVersion::any(), {testing::event_of("E")}});
   }
   driver->committed = 2;
   for (const AppendResult& result : store.append_all(several)) EXPECT_EQ(result.status, AppendStatus::appended);
-  EXPECT_EQ(effects->counts(), (Numbers{{1, 1}, {2, 1}, {3, 1}, {4, 1}, {5, 1}}));
+  EXPECT_EQ(effects->counts(), (Counts{{1, 1}, {2, 1}, {3, 1}, {4, 1}, {5, 1}}));
 }
 
 TEST_F(Projecting, WhatWasAppendedBeforeAnInlineFailureWakesThoseWhoFollow) {
@@ -825,7 +825,7 @@ TEST(InlineProjection, OneOfSeveralThatFailsLeavesTheOthersAlone) {
   EXPECT_EQ(some.outcome(), Outcome::unknown);
   EXPECT_FALSE(some.retryable()) << "two are there already";
   EXPECT_EQ(versions(), "101");
-  EXPECT_EQ(effects->counts(), (Numbers{{1, 1}, {2, 1}}));
+  EXPECT_EQ(effects->counts(), (Counts{{1, 1}, {2, 1}}));
 
   driver->refused = {"a", "b", "c"};
   const Error none = testing::error_of([&] { store.append_all(several); });

@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 using testing::comes_true;
 using testing::patience;
 using State = Subscription::State;
-using Numbers = std::vector<std::int64_t>;
+using SeenPositions = std::vector<std::int64_t>;
 
 /// What a handler was given, by position. Thread-safe.
 class Seen {
@@ -27,14 +27,14 @@ class Seen {
     const std::lock_guard lock(mutex_);
     positions_.push_back(event.position.value());
   }
-  Numbers positions() const {
+  SeenPositions positions() const {
     const std::lock_guard lock(mutex_);
     return positions_;
   }
 
  private:
   mutable std::mutex mutex_;
-  Numbers positions_;
+  SeenPositions positions_;
 };
 
 class Subscribing : public ::testing::Test {
@@ -80,8 +80,8 @@ class Subscribing : public ::testing::Test {
     return store.driver().find_projection({name, ""})->checkpoints.at(0).position;
   }
 
-  static Numbers range(std::int64_t first, std::int64_t last) {
-    Numbers numbers;
+  static SeenPositions range(std::int64_t first, std::int64_t last) {
+    SeenPositions numbers;
     for (std::int64_t i = first; i <= last; ++i) numbers.push_back(i);
     return numbers;
   }
@@ -208,7 +208,7 @@ TEST_F(Subscribing, FilteredItMovesOnAllTheSame) {
   ASSERT_TRUE(subscription.wait_for(Position(700), patience));
   append(1, "Wanted");
   ASSERT_TRUE(subscription.wait_for(append(1, "Other"), patience));
-  EXPECT_EQ(seen.positions(), Numbers{701});
+  EXPECT_EQ(seen.positions(), SeenPositions{701});
 }
 
 TEST_F(Subscribing, TellsWhenItHasCaughtUpAndWhenItFellBehind) {
@@ -321,7 +321,7 @@ TEST_F(Subscribing, DeadLettersKeepWhatFailedAndItGoesOn) {
   });
   ASSERT_TRUE(subscription.wait_for(Position(4), patience));
   subscription.stop();
-  EXPECT_EQ(seen.positions(), (Numbers{1, 3}));
+  EXPECT_EQ(seen.positions(), (SeenPositions{1, 3}));
   const std::vector<driver::DeadLetter> letters = store.driver().list_dead_letters({"mailer", ""}, 10);
   ASSERT_EQ(letters.size(), 2U);
   EXPECT_EQ(letters[0].position, Position(2));
@@ -377,7 +377,7 @@ TEST_F(Subscribing, PausesGrowAndAppendsDoNotCutThemShort) {
   appending.join();
   ASSERT_TRUE(subscription.wait_for(append(), patience));
   subscription.stop();
-  const Numbers positions = seen.positions();
+  const SeenPositions positions = seen.positions();
   EXPECT_EQ(positions, range(1, positions.back()));
   ASSERT_GE(calls.size(), 5U);
   for (std::size_t i = 1; i < 5; ++i) EXPECT_GE(calls[i] - calls[i - 1], 50ms * (1 << (i - 1))) << i;
@@ -435,7 +435,7 @@ TEST_F(Subscribing, WhatCannotBeSavedWhenItStopsComesAgain) {
   EXPECT_EQ(saved(), Position(8));
   Subscription again(store, options, see());
   ASSERT_TRUE(again.wait_for(Position(10), patience));
-  Numbers expected = range(1, 10);
+  SeenPositions expected = range(1, 10);
   expected.insert(expected.end(), {9, 10});
   EXPECT_EQ(seen.positions(), expected);
 }
@@ -529,7 +529,7 @@ TEST_F(Subscribing, StopWaitsForTheHandler) {
   gate.open(5);
   stopping.get();
   // Those that began before it was stopped are handled and saved, and there is nothing behind them.
-  const Numbers positions = seen.positions();
+  const SeenPositions positions = seen.positions();
   EXPECT_EQ(positions, range(1, static_cast<std::int64_t>(positions.size())));
   EXPECT_EQ(saved().value(), positions.back());
   EXPECT_FALSE(store.driver().find_projection({"mailer", ""})->checkpoints.at(0).leased);
@@ -794,7 +794,7 @@ TEST_F(Subscribing, OneRunsItAndTheNextTakesOverWhenItStops) {
   first.reset();
   ASSERT_TRUE(second.wait_for(append(), patience));
   EXPECT_EQ(seen.positions(), range(1, 5));
-  EXPECT_EQ(of_second.positions(), Numbers{6});
+  EXPECT_EQ(of_second.positions(), SeenPositions{6});
 }
 
 TEST_F(Subscribing, StopWhileItWaitsForTheLease) {
@@ -894,7 +894,7 @@ TEST_F(Subscribing, WhoLostItsLeaseSavesNothingAndStartsBehindTheOther) {
   second.reset();
   EXPECT_EQ(saved(), Position(4));
   ASSERT_TRUE(first.wait_for(append(), patience));
-  EXPECT_EQ(seen.positions(), (Numbers{1, 2, 5}));
+  EXPECT_EQ(seen.positions(), (SeenPositions{1, 2, 5}));
 }
 
 TEST_F(Subscribing, OneThatWasRemovedBeginsAgain) {
@@ -904,7 +904,7 @@ TEST_F(Subscribing, OneThatWasRemovedBeginsAgain) {
   Subscription subscription(store, options, see());
   ASSERT_TRUE(subscription.wait_for(append(2), patience));
   store.driver().remove_projection({"mailer", ""});
-  EXPECT_TRUE(comes_true([&] { return seen.positions() == Numbers({1, 2, 1, 2}); }));
+  EXPECT_TRUE(comes_true([&] { return seen.positions() == SeenPositions({1, 2, 1, 2}); }));
 }
 
 TEST_F(Subscribing, NamesOfTenantsAreTheirOwn) {
