@@ -1,5 +1,8 @@
 -- The schema that the migrations make, for reading and for comparison; made by the test of it. Not a script.
 
+constraint append_spans_rise on append_spans
+    CHECK ((first_position < last_position))
+
 constraint ck_commands on commands
     CHECK (((datalength(tenant_key) > 0) AND (datalength(source_key) > 0) AND (datalength(request_key) > 0) AND (datalength(command_type) > 0) AND (((stream_type IS NULL) AND (stream_id IS NULL) AND (type_key IS NULL) AND (stream_key IS NULL)) OR ((stream_type IS NOT NULL) AND (stream_id IS NOT NULL) AND (datalength(type_key) > 0) AND (datalength(stream_key) > 0) AND (type_key IS NOT NULL) AND (stream_key IS NOT NULL))) AND (((actor_type IS NULL) AND (actor_id IS NULL)) OR (((actor_type)::"varchar" = ANY ((ARRAY[('user'::"varchar")::nvarchar(4), ('service'::"varchar")::nvarchar(7), ('agent'::"varchar")::nvarchar(5), ('system'::"varchar")::nvarchar(6)])::"varchar"[])) AND (actor_type IS NOT NULL) AND (datalength(actor_id) > 0) AND (actor_id IS NOT NULL))) AND ((channel IS NULL) OR ((channel)::"varchar" = ANY ((ARRAY[('ui'::"varchar")::nvarchar(2), ('api'::"varchar")::nvarchar(3), ('import'::"varchar")::nvarchar(6), ('webhook'::"varchar")::nvarchar(7), ('system'::"varchar")::nvarchar(6)])::"varchar"[]))) AND ((data IS NULL) OR (isjson((data)::text) = 1)) AND (isjson((outcome)::text) = 1)))
 
@@ -105,6 +108,9 @@ constraint fk_offsets_projection on projection_offsets
 
 constraint fk_snapshots_stream on snapshots
     stream_no REFERENCES streams.stream_no
+
+index append_spans_key on append_spans
+    last_position UNIQUE PRIMARY KEY
 
 index commands_streamcommands0627c490e26659a71b70424b93bb713b on commands
     tenant_key
@@ -489,6 +495,33 @@ BEGIN
 END
 
 
+procedure begin_spans
+    
+-- announce_positions for whoever appends several events: one transaction at a time, until end_spans. So spans do not
+-- overlap, and readers never have to go back from one append to the next without an end.
+CREATE PROCEDURE $(schema).begin_spans AS
+BEGIN
+    DECLARE @got INT;
+    SET XACT_ABORT ON;
+    EXEC @got = sp_getapplock @Resource = N'$(schema):spans', @LockMode = N'Exclusive', @LockOwner = N'Transaction';
+    IF @got < 0 THROW 51010, N'the lock of appends of several events was not to be had', 1;
+    EXEC $(schema).announce_positions;
+END
+
+
+procedure end_spans
+    
+-- When the events and their spans are inserted. The commit, which takes longest, is nobody's turn. (Babelfish cannot give back
+-- a lock before the transaction is over.)
+CREATE PROCEDURE $(schema).end_spans AS
+BEGIN
+    DECLARE @gone INT;
+    SET XACT_ABORT ON;
+    IF SERVERPROPERTY(N'BabelfishVersion') IS NULL
+        EXEC @gone = sp_releaseapplock @Resource = N'$(schema):spans', @LockOwner = N'Transaction';
+END
+
+
 procedure grant_roles
     
 -- --- Roles -------------------------------------------------------------------------------------------------------------
@@ -519,6 +552,9 @@ BEGIN
                 + N'; GRANT EXECUTE ON $(schema).append_one TO ' + @role
                 + N'; GRANT EXECUTE ON $(schema).append_to_stream TO ' + @role
                 + N'; GRANT EXECUTE ON $(schema).announce_positions TO ' + @role
+                + N'; GRANT EXECUTE ON $(schema).begin_spans TO ' + @role
+                + N'; GRANT EXECUTE ON $(schema).end_spans TO ' + @role
+                + N'; GRANT INSERT ON $(schema).append_spans TO ' + @role
                 + N'; GRANT EXECUTE ON $(schema).take_lock TO ' + @role + N';';
             -- What readers keep, and what can be made again; of later migrations.
             IF OBJECT_ID(N'$(schema).snapshots') IS NOT NULL
@@ -571,7 +607,7 @@ procedure settled_position
     
 CREATE PROCEDURE $(schema).settled_position @known BIGINT, @settled BIGINT OUTPUT AS
 BEGIN
-    DECLARE @last BIGINT, @range BIGINT, @start BIGINT, @end BIGINT, @nothing NUMERIC(38, 0);
+    DECLARE @last BIGINT, @range BIGINT, @start BIGINT, @end BIGINT, @cut BIGINT, @nothing NUMERIC(38, 0);
     SET XACT_ABORT ON;
     IF @@TRANCOUNT > 0
     BEGIN
@@ -600,24 +636,32 @@ BEGIN
             SELECT @range = ISNULL((MIN(global_position) + 1) / 256, @range) FROM $(schema).events
                 WHERE global_position >= @range * 256 - 1;
     END
-    IF @range > @last / 256
+    IF @range <= @last / 256
     BEGIN
-        COMMIT TRANSACTION;
-        RETURN;
+        -- Babelfish keeps an error for each lock that it says is held, and does not survive the sixth in one session. This makes
+        -- it forget them; on SQL Server it is NULL.
+        SET @nothing = IDENT_CURRENT(N'');
     END
-    -- Babelfish keeps an error for each lock that it says is held, and does not survive the sixth in one session. This makes
-    -- it forget them; on SQL Server it is NULL.
-    SET @nothing = IDENT_CURRENT(N'');
     COMMIT TRANSACTION;
 
-    -- What is missing before it is dead; what is missing in it may come yet. What lies behind it waits for another call.
-    SET @start = CASE WHEN @known >= @range * 256 THEN @known ELSE @range * 256 - 1 END;
-    SET @end = CASE WHEN @last <= @range * 256 + 255 THEN @last ELSE @range * 256 + 255 END;
-    SELECT @end = @start + COUNT(*)
-        FROM (SELECT global_position, ROW_NUMBER() OVER (ORDER BY global_position) AS n FROM $(schema).events
-              WHERE global_position > @start AND global_position <= @end) AS e
-        WHERE e.global_position = @start + e.n;
-    SELECT @settled = ISNULL(MAX(global_position), 0) FROM $(schema).events WHERE global_position <= @end;
+    SET @end = @last;
+    IF @range <= @last / 256
+    BEGIN
+        -- What is missing before it is dead; what is missing in it may come yet. What lies behind it waits for another call.
+        SET @start = CASE WHEN @known >= @range * 256 THEN @known ELSE @range * 256 - 1 END;
+        IF @end > @range * 256 + 255 SET @end = @range * 256 + 255;
+        SELECT @end = @start + COUNT(*)
+            FROM (SELECT global_position, ROW_NUMBER() OVER (ORDER BY global_position) AS n FROM $(schema).events
+                  WHERE global_position > @start AND global_position <= @end) AS e
+            WHERE e.global_position = @start + e.n;
+    END
+    -- Whoever has a position up to there is over. Of an append that goes on behind it, nothing is shown yet. Spans do not
+    -- overlap, so there is one at most. (One that reaches further than the log was made by hand.)
+    SELECT @cut = MIN(first_position) FROM $(schema).append_spans
+        WHERE last_position = (SELECT MIN(last_position) FROM $(schema).append_spans WHERE last_position > @end)
+            AND last_position <= (SELECT MAX(global_position) FROM $(schema).events);
+    IF @cut > @known AND @cut <= @end SET @end = @cut - 1;
+    IF @end < @last SELECT @settled = ISNULL(MAX(global_position), 0) FROM $(schema).events WHERE global_position <= @end;
 END
 
 
@@ -632,6 +676,10 @@ BEGIN
     IF @got < 0 THROW 51010, N'an application lock was not to be had', 1;
 END
 
+
+table append_spans
+    first_position bigint(8,19,0) NOT NULL
+    last_position bigint(8,19,0) NOT NULL
 
 table commands
     command_no bigint(8,19,0) NOT NULL IDENTITY

@@ -1,5 +1,11 @@
 -- The schema that the migrations make, for reading and for comparison; made by the test of it. Not a script.
 
+constraint append_spans_check on append_spans
+    CHECK (first_position < last_position)
+
+constraint append_spans_pkey on append_spans
+    PRIMARY KEY (last_position)
+
 constraint commands_check on commands
     CHECK ((actor_type IS NULL) = (actor_id IS NULL))
 
@@ -357,7 +363,8 @@ BEGIN
         IF cardinality(ids) = 1 THEN
             positions := ARRAY[nextval('events_global_position_seq')];
         ELSE
-            positions := ARRAY(SELECT nextval('events_global_position_seq') FROM generate_series(1, cardinality(ids)));
+            positions := take_positions(cardinality(ids));
+            INSERT INTO append_spans (first_position, last_position) VALUES (positions[1], positions[cardinality(ids)]);
         END IF;
         ignored := pg_advisory_xact_lock_shared(lock_class('events_global_position_seq'),
                                                 (positions[1] & 2147483647)::integer);
@@ -560,7 +567,14 @@ BEGIN
     -- Nothing is left to check or to wait for. The positions; see settled_position().
     IF written > 0 THEN
         ignored := pg_advisory_xact_lock_shared(lock_class('events'), 0);
-        positions := ARRAY(SELECT nextval('events_global_position_seq') FROM generate_series(1, written));
+        IF written > cardinality(array_remove(first_of, NULL)) THEN
+            positions := take_positions(written);
+            INSERT INTO append_spans (first_position, last_position)
+                SELECT positions[a.first], positions[a.first + a.events - 1]
+                FROM unnest(first_of, events_in) AS a (first, events) WHERE a.first IS NOT NULL AND a.events > 1;
+        ELSE
+            positions := ARRAY(SELECT nextval('events_global_position_seq') FROM generate_series(1, written));
+        END IF;
         ignored := pg_advisory_xact_lock_shared(lock_class('events_global_position_seq'),
                                                 (positions[1] & 2147483647)::integer);
         event_positions := ARRAY(SELECT positions[first_of[e.a] + e.i - 1 - before_first[e.a]]
@@ -758,6 +772,8 @@ DECLARE
     last_taken bigint;
     undecided boolean;
     lowest bigint;
+    bound bigint;
+    cut bigint;
 BEGIN
     IF pg_is_in_recovery() THEN
         RAISE EXCEPTION 'a standby does not know which appends are in flight: read the log on the primary'
@@ -779,13 +795,37 @@ BEGIN
     IF undecided THEN
         RETURN NULL;
     END IF;
-    -- A new statement, with a new snapshot.
-    RETURN coalesce((SELECT max(global_position) FROM events WHERE global_position <= least(last_taken, lowest - 1)), 0);
+    bound := least(last_taken, lowest - 1);
+    -- A new statement, with a new snapshot: whoever has a position up to here is over. Of an append that goes on behind it,
+    -- nothing is shown yet. Spans do not overlap, so there is one at most.
+    SELECT first_position INTO cut FROM append_spans WHERE last_position > bound ORDER BY last_position LIMIT 1;
+    IF cut <= bound THEN
+        bound := cut - 1;
+    END IF;
+    RETURN coalesce((SELECT max(global_position) FROM events WHERE global_position <= bound), 0);
 END
 
 function stream_outcome
     (type text, id text, base_version bigint, events integer, first_position bigint, last_position bigint) returns jsonb, sql:
 RETURN jsonb_build_object('type', type, 'id', id, 'first_version', (base_version + 1), 'last_version', (base_version + events), 'first_position', first_position, 'last_position', last_position)
+
+function take_positions
+    (wanted integer) returns bigint[], plpgsql, own search_path:
+DECLARE
+    positions bigint[];
+    ignored text;
+BEGIN
+    BEGIN
+        ignored := pg_advisory_xact_lock(lock_class('append_spans'), 0);
+        positions := ARRAY(SELECT nextval('events_global_position_seq') FROM generate_series(1, wanted));
+        RAISE EXCEPTION USING ERRCODE = 'STL01', MESSAGE = 'positions were taken';
+    EXCEPTION WHEN SQLSTATE 'STL01' THEN
+        RETURN positions;
+    END;
+END
+
+index append_spans_pkey
+    CREATE UNIQUE INDEX append_spans_pkey ON append_spans USING btree (last_position)
 
 index commands_command_id_key
     CREATE UNIQUE INDEX commands_command_id_key ON commands USING btree (command_id)
@@ -888,6 +928,10 @@ index subject_keys_subject
 
 index subject_keys_tenant
     CREATE INDEX subject_keys_tenant ON subject_keys USING btree (tenant_id, key_id)
+
+table append_spans
+    first_position bigint NOT NULL
+    last_position bigint NOT NULL
 
 table commands
     command_no bigint NOT NULL GENERATED ALWAYS AS IDENTITY

@@ -113,6 +113,22 @@ class Stopped {
     return std::stoll(answer.substr(answer.rfind('|') + 1));  // status|version|position
   }
   void announce() { connection_.run("EXEC " + schema_.quoted() + ".announce_positions"); }
+  void begin_spans() { connection_.run("EXEC " + schema_.quoted() + ".begin_spans"); }
+  /// One of several events, to a stream that is there.
+  std::int64_t insert(const std::string& id) {
+    const std::string one = " WHERE stream_id = N'" + id + "'";
+    connection_.run("UPDATE " + schema_.quoted() + ".streams SET version = version + 1" + one);
+    return std::stoll(connection_.value(
+        "INSERT INTO " + schema_.quoted() +
+        ".events (stream_no, stream_version, tenant_id, stream_type, event_id, event_type, event_version, occurred_at, "
+        "recorded_at, redaction_level, contains_secrets, attribute_count, data) SELECT stream_no, version, tenant_id, "
+        "stream_type, NEWID(), N'Happened', 1, SYSUTCDATETIME(), last_recorded_at, N'none', 0, 0, N'{}' FROM " +
+        schema_.quoted() + ".streams" + one + "; SELECT CAST(SCOPE_IDENTITY() AS BIGINT)"));
+  }
+  void end_span(std::int64_t first, std::int64_t last) {
+    connection_.run("INSERT INTO " + schema_.quoted() + ".append_spans (first_position, last_position) VALUES (" +
+                    std::to_string(first) + ", " + std::to_string(last) + "); EXEC " + schema_.quoted() + ".end_spans");
+  }
   void run(const std::string& sql) { connection_.run(sql); }
   void commit() { connection_.run("COMMIT TRANSACTION"); }
   void rollback() { connection_.run("ROLLBACK TRANSACTION"); }
@@ -147,6 +163,13 @@ class MssqlOrdering : public ::testing::Test {
         .or_throw()
         .streams[0]
         .first_position.value();
+  }
+  /// As many appends of one event each.
+  std::int64_t append_each(const std::string& id, std::int64_t appends) {
+    AppendRequest request;
+    request.streams.push_back({StreamKey("thing", id), ExpectedVersion::any(), {event()}});
+    const std::vector<AppendRequest> all(static_cast<std::size_t>(appends), request);
+    return store_->append_all(all).front().or_throw().streams[0].first_position.value();
   }
   /// A rolled back append: a position that nobody will ever have.
   void leave_hole() {
@@ -345,7 +368,7 @@ TEST_F(MssqlOrdering, StoppedBeforeItsPosition) {
   const std::int64_t before = append("before");
   Stopped stopped(*schema_);
   stopped.announce();
-  const std::int64_t bulk = append("bulk", 2 * range_size);
+  const std::int64_t bulk = append_each("bulk", 2 * range_size);
   early.poll();
   EXPECT_EQ(early.last(), range_size - 1) << "up to the end of its range, where nothing can be missing";
   const std::int64_t held = stopped.append("stopped");
@@ -422,6 +445,99 @@ TEST_F(MssqlOrdering, StoppedBeforeItsLock) {
 }
 TEST_F(MssqlOrdering, StoppedBeforeItsLockInTheShortProcedure) {
   stop_before_its_lock(&Stopped::append_to_stream);
+}
+
+// --- Whole appends: positions of others between an append's own ------------------------------------------------------
+
+class MssqlWholeAppends : public MssqlOrdering {
+ protected:
+  std::vector<std::string> spans() {
+    return watch_->rows("SELECT first_position, last_position FROM " + table("append_spans") +
+                        " ORDER BY last_position");
+  }
+};
+
+// One that is over has a position between, and one in flight has another.
+TEST_F(MssqlWholeAppends, AreSeenAsAWholeOrNotYet) {
+  const std::int64_t before = append("apart");
+  Follower reader = follower();
+  Stopped apart(*schema_);
+  apart.begin_spans();
+  const std::int64_t first = apart.insert("apart");
+  const std::int64_t between = append("between");
+  Stopped stopped(*schema_);
+  const std::int64_t held = stopped.append("stopped");
+  const std::int64_t last = apart.insert("apart");
+  ASSERT_EQ(last, first + 3);
+  apart.end_span(first, last);
+  apart.commit();
+  const std::int64_t behind = append("behind");
+
+  EXPECT_EQ(reader.poll(), Positions{before}) << "a part of an append is in the log";
+  EXPECT_EQ(reader.poll(), Positions{});
+  EXPECT_EQ(backwards(), Positions{before});
+  EXPECT_EQ(store_->stream_version(StreamKey("thing", "apart")), Version(3)) << "its stream waits for nobody";
+  stopped.commit();
+  EXPECT_EQ(reader.poll(), (Positions{first, between, held, last, behind}));
+  EXPECT_EQ(reader.faults, "");
+  expect_sound();
+}
+
+// What is settled ends with the range that somebody in flight began in.
+TEST_F(MssqlWholeAppends, AreNotCutAtARangesEnd) {
+  const std::int64_t before = append("before");
+  Stopped stopped(*schema_);
+  stopped.announce();
+  append("across", 2 * range_size);
+  Follower reader = follower();
+  EXPECT_EQ(reader.poll(), Positions{before});
+  stopped.rollback();
+  EXPECT_EQ(reader.poll().size(), 2U * range_size);
+  EXPECT_EQ(reader.seen(), committed());
+}
+
+TEST_F(MssqlWholeAppends, EachLeavesItsSpan) {
+  append("one");
+  append_each("one", 5);
+  EXPECT_EQ(spans(), std::vector<std::string>{}) << "one event has no parts";
+  append("many", 70);
+  AppendRequest one;
+  one.streams.push_back({StreamKey("thing", "x"), ExpectedVersion::any(), {event()}});
+  AppendRequest two = one;
+  two.streams.push_back({StreamKey("thing", "y"), ExpectedVersion::any(), {event()}});
+  store_->append(two).or_throw();
+  std::vector<AppendRequest> all(150, two);
+  all.insert(all.begin() + 1, one);
+  for (const AppendResult& result : store_->append_all(all)) result.or_throw();
+  std::vector<std::string> wanted = {"7|76", "77|78", "79|80"};
+  for (std::int64_t first = 82; wanted.size() < 152; first += 2) {
+    wanted.push_back(std::to_string(first) + "|" + std::to_string(first + 1));
+  }
+  EXPECT_EQ(spans(), wanted);
+}
+
+// Spans do not overlap: appends of several events insert them one after the other. Appends of one event have nothing to
+// do with it.
+TEST_F(MssqlWholeAppends, InsertOneAfterTheOther) {
+  append("several");
+  Stopped stopped(*schema_);
+  stopped.begin_spans();
+  std::int64_t first = 0;
+  std::thread waiting([&] { first = append("several", 2); });
+  const auto since = steady_clock::now();
+  // The waiting one holds its stream.
+  while (watch_
+             ->execute("SET LOCK_TIMEOUT 0; UPDATE " + table("streams") +
+                       " SET version = version WHERE stream_id = N'several'")
+             .empty()) {
+    if (steady_clock::now() - since > seconds(20)) break;
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  EXPECT_LT(steady_clock::now() - since, seconds(20)) << "it never got as far as that";
+  const std::int64_t one = append("one");
+  stopped.commit();
+  waiting.join();
+  EXPECT_EQ(first, one + 1);
 }
 
 // --- Holes that nobody fills -----------------------------------------------------------------------------------------

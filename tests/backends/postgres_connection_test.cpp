@@ -10,6 +10,7 @@
 #include <future>
 #include <thread>
 
+#include "../free_port.h"
 #include "postgres_server.h"
 #include "session.h"
 #include "settings.h"
@@ -571,7 +572,7 @@ class Bouncer {
     std::filesystem::create_directory(directory_);
     std::filesystem::permissions(directory_, std::filesystem::perms::all);
     const Url url = Url::parse(postgres_url());
-    port_ = 20'000 + ::getpid() % 20'000;
+    port_ = free_port();
     std::ofstream(directory_ / "users") << '"' << url.user.value_or("") << "\" \"" << url.password.value_or("")
                                         << "\"\n";
     std::ofstream(directory_ / "ini") << "[databases]\n* = host=" << url.hosts.front().name

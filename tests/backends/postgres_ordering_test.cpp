@@ -271,6 +271,108 @@ TEST_F(PostgresOrdering, BetweenTheTwoLocks) {
   EXPECT_EQ(late.seen(), (Positions{before, behind, more}));
 }
 
+// --- Whole appends: positions of others between an append's own ------------------------------------------------------
+
+class PostgresWholeAppends : public PostgresOrdering {
+ protected:
+  /// Appends three events whose positions lie three apart; the next position given is the one behind the first of them.
+  std::int64_t append_apart(const std::string& id) {
+    watch_->run("ALTER SEQUENCE events_global_position_seq INCREMENT BY 3");
+    const std::int64_t first = append(id, 3);
+    watch_->run("ALTER SEQUENCE events_global_position_seq INCREMENT BY 1");
+    sequence_is_at(first);
+    return first;
+  }
+  void sequence_is_at(std::int64_t value) {
+    watch_->run("SELECT setval('events_global_position_seq', " + std::to_string(value) + ")");
+  }
+  std::string spans() {
+    std::string all;
+    for (const std::string& row :
+         watch_->rows("SELECT first_position || '-' || last_position FROM append_spans ORDER BY last_position")) {
+      all += row + " ";
+    }
+    return all;
+  }
+  void wait_until_somebody_waits_for_spans() {
+    const auto deadline = steady_clock::now() + seconds(30);
+    while (watch_->value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+                         "AND classid = 'append_spans'::regclass") == "0") {
+      ASSERT_LT(steady_clock::now(), deadline);
+      std::this_thread::sleep_for(milliseconds(2));
+    }
+  }
+};
+
+// One that is over has a position between, and one in flight has another.
+TEST_F(PostgresWholeAppends, AreSeenAsAWholeOrNotYet) {
+  const std::int64_t before = append("before");
+  const std::int64_t first = append_apart("apart");
+  ASSERT_EQ(append("between"), first + 1);
+  PostgresConnection stopped = begin();
+  ASSERT_EQ(append(stopped, "stopped"), first + 2);
+  sequence_is_at(first + 6);
+  const std::int64_t behind = append("behind");
+
+  Follower reader = follower();
+  EXPECT_EQ(reader.poll(), Positions{before}) << "a part of an append is in the log";
+  EXPECT_EQ(backwards(), Positions{before});
+  EXPECT_EQ(store_->stream_version(StreamKey("thing", "apart")), Version(3)) << "its stream waits for nobody";
+  stopped.run("COMMIT");
+  EXPECT_EQ(reader.poll(), (Positions{first, first + 1, first + 2, first + 3, first + 6, behind}));
+  EXPECT_EQ(reader.faults, "");
+}
+
+// A reader may read the sequence while positions are taken, and look at the locks when that append is over.
+TEST_F(PostgresWholeAppends, AreNotCutWhereTheSequenceWasRead) {
+  const std::int64_t before = append("before");
+  const std::int64_t first = append_apart("apart");
+  Follower reader = follower();
+  for (std::int64_t at = first; at < first + 6; ++at) {
+    sequence_is_at(at);
+    EXPECT_EQ(reader.poll(), at == first ? Positions{before} : Positions{}) << at;
+  }
+  sequence_is_at(first + 6);
+  EXPECT_EQ(reader.poll(), (Positions{first, first + 3, first + 6}));
+}
+
+TEST_F(PostgresWholeAppends, EachLeavesItsSpan) {
+  append("one");
+  EXPECT_EQ(spans(), "") << "one event has no parts";
+  append("two", 2);
+  EXPECT_EQ(spans(), "2-3 ");
+  watch_->value(append_several_sql("thing", {"a", "b"}, 1));
+  EXPECT_EQ(spans(), "2-3 ");
+  watch_->value(append_several_sql("thing", {"a", "b"}, 3));
+  EXPECT_EQ(spans(), "2-3 6-8 9-11 ");
+  AppendRequest request;
+  request.streams.push_back({StreamKey("thing", "x"), ExpectedVersion::any(), {event()}});
+  request.streams.push_back({StreamKey("thing", "y"), ExpectedVersion::any(), {event()}});
+  store_->append(request).or_throw();
+  EXPECT_EQ(spans(), "2-3 6-8 9-11 12-13 ");
+}
+
+// Spans do not overlap: appends of several events take their positions one after the other. Only the taking, and
+// appends of one event have nothing to do with it.
+TEST_F(PostgresWholeAppends, TakeTheirPositionsOneAfterTheOther) {
+  PostgresConnection taking = begin();
+  taking.run("SELECT pg_advisory_xact_lock(lock_class('append_spans'), 0)");
+  std::future<std::int64_t> waiting = std::async(std::launch::async, [&] { return append("several", 2); });
+  wait_until_somebody_waits_for_spans();
+  PostgresConnection another = begin();
+  EXPECT_EQ(append(another, "one"), 1);
+  another.run("COMMIT");
+  taking.run("ROLLBACK");
+  EXPECT_EQ(waiting.get(), 2);
+
+  PostgresConnection stopped = begin();
+  append(stopped, "stopped", 2);
+  stopped.value(append_several_sql("thing", {"also"}, 2));
+  EXPECT_EQ(append("several", 2), 8) << "it waits for the taking, and not for the transaction";
+  stopped.run("ROLLBACK");
+  EXPECT_EQ(spans(), "2-3 8-9 ");
+}
+
 // --- settled_position() itself, with locks that are taken by hand ----------------------------------------------------
 
 class PostgresSettled : public PostgresOrdering {
@@ -278,6 +380,10 @@ class PostgresSettled : public PostgresOrdering {
   static constexpr const char* ask = "SELECT coalesce(settled_position()::text, 'undecided')";
 
   std::string settled() { return watch_->value(ask); }
+  /// Positions 1 to 10, each settled by itself.
+  void append_ten() {
+    for (int i = 1; i <= 10; ++i) ASSERT_EQ(append("a"), i);
+  }
   /// The first lock says that positions are being taken, the second one which.
   static void take_first(PostgresConnection& connection) {
     connection.run("SELECT pg_advisory_xact_lock_shared(lock_class('events'), 0)");
@@ -291,7 +397,7 @@ class PostgresSettled : public PostgresOrdering {
 // A transaction that ends gives its locks back one by one, and may be seen with the second one alone. It must not stand
 // for the second lock of another, which has only its first: counted over all, there are as many as there should be.
 TEST_F(PostgresSettled, EachTransactionIsJudgedByItself) {
-  ASSERT_EQ(append("a", 10), 1);
+  append_ten();
   ASSERT_EQ(settled(), "10");
   PostgresConnection ending = begin();
   take_second(ending, 8);
@@ -319,7 +425,7 @@ TEST_F(PostgresSettled, EachTransactionIsJudgedByItself) {
 
 // One that appends several times holds the second lock several times: its first position is the lowest one.
 TEST_F(PostgresSettled, TheLowestOfATransactionsPositionsCounts) {
-  ASSERT_EQ(append("a", 10), 1);
+  append_ten();
   PostgresConnection taking = begin();
   take_first(taking);
   take_second(taking, 6);
@@ -332,7 +438,7 @@ TEST_F(PostgresSettled, TheLowestOfATransactionsPositionsCounts) {
 
 // Locks that look alike and are another store's, another kind's, or not held yet.
 TEST_F(PostgresSettled, OtherLocksDoNotCount) {
-  ASSERT_EQ(append("a", 10), 1);
+  append_ten();
   const PostgresDatabase other;
   PostgresConnection elsewhere("public", other.url());
   elsewhere.run("BEGIN");
@@ -352,7 +458,7 @@ TEST_F(PostgresSettled, OtherLocksDoNotCount) {
 // has to read the sequence as nextval() does, which waits for whoever changes it; and it has to look at the locks after
 // that and not before, or it would not see who took a position while it waited.
 TEST_F(PostgresSettled, WaitsForTheSequenceAndThenLooksAtTheLocks) {
-  ASSERT_EQ(append("a", 10), 1);
+  append_ten();
   bool exact = false;
   // A transaction gives back the sequence a moment before its other locks: who looks within it may give the smaller
   // answer.

@@ -371,6 +371,7 @@ TEST_P(PostgresAppendPlans, AppendsSeveral) {
 TEST_P(PostgresPlans, SettledPosition) {
   const std::string found = plans([](postgres::Session& session) { settled_position(session); });
   EXPECT_NE(found.find("pg_lock_status"), std::string::npos) << "its inner statements were not caught:\n" << found;
+  expect_index(found, "append_spans_pkey");
 }
 
 TEST_P(PostgresPlans, Snapshots) {

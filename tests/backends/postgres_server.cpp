@@ -138,26 +138,32 @@ std::string append_sql(const std::string& type, const std::string& id, int event
   return sql + column("0::smallint") + ", '{}', '{}', '{}')";
 }
 
-std::string append_several_sql(const std::string& type, const std::vector<std::string>& ids) {
-  const std::string count = std::to_string(ids.size());
-  const auto column = [&](const std::string& value) { return ", array_fill(" + value + ", ARRAY[" + count + "])"; };
+std::string append_several_sql(const std::string& type, const std::vector<std::string>& ids, int events) {
+  const std::string appends = std::to_string(ids.size());
+  const std::string count = std::to_string(ids.size() * static_cast<std::size_t>(events));
+  const auto filled = [](const std::string& value, const std::string& size) {
+    return ", array_fill(" + value + ", ARRAY[" + size + "])";
+  };
+  const auto of_append = [&](const std::string& value) { return filled(value, appends); };
+  const auto of_event = [&](const std::string& value) { return filled(value, count); };
   std::string listed;
   for (const std::string& id : ids) listed += (listed.empty() ? "" : ", ") + sql_text(id);
-  std::string sql = "SELECT first_position FROM append_several(array_fill('default'::text, ARRAY[" + count + "])" +
-                    column(sql_text(type) + "::text") + ", ARRAY[" + listed + "]" + column("0::smallint") +
-                    column("0::bigint") + column("1");
+  std::string sql = "SELECT first_position FROM append_several(array_fill('default'::text, ARRAY[" + appends + "])" +
+                    of_append(sql_text(type) + "::text") + ", ARRAY[" + listed + "]" + of_append("0::smallint") +
+                    of_append("0::bigint") + of_append(std::to_string(events));
   for (const char* none : {"text", "text", "uuid", "text", "text", "text", "text", "text", "text", "text", "bytea"}) {
-    sql += column(std::string("NULL::") + none);  // The commands.
+    sql += of_append(std::string("NULL::") + none);  // The commands.
   }
-  sql += ", (SELECT array_agg(i) FROM generate_series(1, " + count + ") AS i)";
+  sql +=
+      ", (SELECT array_agg((i - 1) / " + std::to_string(events) + " + 1) FROM generate_series(1, " + count + ") AS i)";
   sql += ", (SELECT array_agg(gen_random_uuid()) FROM generate_series(1, " + count + "))";
-  sql += column("'Raw'::text") + column("1") + column("clock_timestamp()");
-  for (int i = 0; i < 2; ++i) sql += column("NULL::timestamptz");  // Validity.
-  for (int i = 0; i < 4; ++i) sql += column("NULL::text");         // Actor, source, channel.
-  for (int i = 0; i < 2; ++i) sql += column("NULL::uuid");         // Causation, correlation.
-  sql += column("'none'::text") + column("false") + column("'{}'::text");
-  for (int i = 0; i < 4; ++i) sql += column("NULL::text");  // Metadata and the like.
-  return sql + column("0::smallint") + ", '{}', '{}', '{}') LIMIT 1";
+  sql += of_event("'Raw'::text") + of_event("1") + of_event("clock_timestamp()");
+  for (int i = 0; i < 2; ++i) sql += of_event("NULL::timestamptz");  // Validity.
+  for (int i = 0; i < 4; ++i) sql += of_event("NULL::text");         // Actor, source, channel.
+  for (int i = 0; i < 2; ++i) sql += of_event("NULL::uuid");         // Causation, correlation.
+  sql += of_event("'none'::text") + of_event("false") + of_event("'{}'::text");
+  for (int i = 0; i < 4; ++i) sql += of_event("NULL::text");  // Metadata and the like.
+  return sql + of_event("0::smallint") + ", '{}', '{}', '{}') LIMIT 1";
 }
 
 std::string fresh_schema() {

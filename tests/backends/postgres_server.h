@@ -44,8 +44,8 @@ std::string sql_text(const std::string& text);
 /// A SELECT that appends this many events to one stream of the default tenant with the database's function append(),
 /// and gives the first position: for connections that stall, roll back or die where Stele's would commit.
 std::string append_sql(const std::string& type, const std::string& id, int events = 1);
-/// The same with append_several(): one event to each of these streams.
-std::string append_several_sql(const std::string& type, const std::vector<std::string>& ids);
+/// The same with append_several(): an append of so many events to each of these streams.
+std::string append_several_sql(const std::string& type, const std::vector<std::string>& ids, int events = 1);
 
 /// A bare connection, without Stele.
 class PostgresConnection {

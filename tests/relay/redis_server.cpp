@@ -1,11 +1,8 @@
 #include "redis_server.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,23 +15,12 @@
 #include <stdexcept>
 #include <thread>
 
+#include "../free_port.h"
+
 namespace stele::testing {
 namespace {
 
 using std::chrono::steady_clock;
-
-int free_port() {
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* const any = reinterpret_cast<sockaddr*>(&address);
-  const bool good = ::bind(socket, any, size) == 0 && ::getsockname(socket, any, &size) == 0;
-  ::close(socket);
-  if (!good) throw std::runtime_error("no free port");
-  return ntohs(address.sin_port);
-}
 
 using Connection = std::unique_ptr<redisContext, decltype([](redisContext* context) { redisFree(context); })>;
 using Reply = std::unique_ptr<redisReply, decltype([](redisReply* reply) { freeReplyObject(reply); })>;

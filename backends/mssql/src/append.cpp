@@ -654,9 +654,11 @@ class Steps {
     if (!rows_.empty()) {
       add_streams();
       move_heads();
-      session_.call("announce_positions", {});
+      const bool spans = has_spans();
+      session_.call(spans ? "begin_spans" : "announce_positions", {});
       insert_events();
       read_positions(answers);
+      if (spans) insert_spans(answers);
       insert_attributes();
     }
     insert_commands(answers);
@@ -745,6 +747,37 @@ class Steps {
       for (int row = 0; row < rows.rows(); ++row) {
         *wanted[from + static_cast<std::size_t>(rows.integer(row, 0))].position = Position(rows.integer(row, 1));
       }
+    });
+  }
+
+  /// Whether an append has several events: readers have to know where it begins and ends.
+  bool has_spans() const {
+    return std::adjacent_find(rows_.begin(), rows_.end(),
+                              [](const Row& a, const Row& b) { return a.append == b.append; }) != rows_.end();
+  }
+
+  void insert_spans(const std::vector<AppendAnswer>& answers) {
+    std::vector<std::pair<Position, Position>> spans;
+    for (const AppendAnswer& answer : answers) {
+      if (answer.result.status != AppendStatus::appended) continue;
+      std::optional<Position> first;
+      Position last;
+      for (const StreamOutcome& outcome : answer.result.streams) {
+        if (outcome.last_version < outcome.first_version) continue;
+        first = std::min(first.value_or(outcome.first_position), outcome.first_position);
+        last = std::max(last, outcome.last_position);
+      }
+      if (first && *first < last) spans.emplace_back(*first, last);
+    }
+    in_pieces(spans.size(), keys_at_once, [&](std::size_t from, std::size_t size) {
+      Parameters parameters;
+      for (std::size_t i = from; i < from + size; ++i) {
+        parameters.add(Type::int8, spans[i].first.value()).add(Type::int8, spans[i].second.value());
+      }
+      std::string sql =
+          "INSERT INTO $(schema).append_spans (first_position, last_position) VALUES " + for_rows(size, "(?, ?)");
+      if (from + size == spans.size()) sql += "; EXEC $(schema).end_spans";
+      session_.execute(sql, parameters);
     });
   }
 

@@ -546,8 +546,8 @@ void one_runs_it_and_another_takes_over_when_it_stops(Harness& harness) {
   Recorder of_first;
   Recorder of_second;
   auto first = std::make_unique<Subscription>(store, named("shared"), of_first.handler());
-  Subscription second(other, named("shared"), of_second.handler());
   ASSERT_TRUE(first->wait_for(append(store, thing("a"), events(3)), patience()));
+  Subscription second(other, named("shared"), of_second.handler());
   ASSERT_TRUE(comes_true([&] { return second.state() == State::waiting_for_lease; }));
   first.reset();
   ASSERT_TRUE(second.wait_for(append(store, thing("a"), events(3, 4)), patience()));

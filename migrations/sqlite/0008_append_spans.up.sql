@@ -1,0 +1,1 @@
+-- Nothing here: on SQLite one writes at a time, so what an append wrote has no other event between it.
