@@ -98,7 +98,7 @@ SubscriptionOptions from(Start start) {
 SubscriptionOptions named(const std::string& name, Start start = Start::beginning()) {
   SubscriptionOptions options = from(start);
   options.name = name;
-  options.lease = 500ms;
+  options.lease = 1500ms;  // Longer than a slow server needs for a new connection.
   return options;
 }
 
