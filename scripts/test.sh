@@ -63,8 +63,7 @@ for step in "${steps[@]}"; do
       build tsan "-DSTELE_MSSQL=$([ -n "${STELE_TEST_MSSQL_URL:-}" ] && echo ON || echo OFF)"
       echo "== Testing under ThreadSanitizer"
       # What has one thread is for the other builds: most commands, and these of the suite's groups and of the unit tests.
-      groups=(append archives chains commands event_ids expected_version fidelity filters governance immutability keys lifecycle
-        limits migrations model read_log read_stream snapshots streams time traces verify)
+      groups=(append commands event_ids expected_version fidelity filters immutability keys limits read_log read_stream streams)
       units='unit/(Archive|CanonicalJson|Encryption|Json|SchemaCo|SchemaNumbers|SchemaPatterns|SchemaReferences|Validate)'
       TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 STELE_CONFORMANCE_QUICK=1 \
         GTEST_FILTER="-$(printf '*/%s.*:' "${groups[@]}")" \
