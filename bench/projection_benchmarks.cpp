@@ -132,6 +132,8 @@ void mssql_floor(benchmark::State& state) {
 
 void mssql_store(benchmark::State& state) {
   EventStore store = mssql_log().open_store();
+  Counting first(0);
+  run_projection(store, first);  // As above, on each connection that it takes.
   project_log<Counting>(state, store, mssql_log_events);
 }
 #endif

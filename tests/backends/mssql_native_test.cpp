@@ -708,7 +708,19 @@ TEST_F(mssql_store, the_short_procedure_does_what_the_long_one_does) {
   EXPECT_EQ(append(ExpectedVersion::any()).status, AppendStatus::replayed);
   full.event_id.reset();
   EXPECT_EQ(version(*session_), first.value() + 3) << "what was refused moved nothing";
-  EXPECT_EQ(append_to("new", full), ErrorCode::schema_outdated) << "a stream that is not there";
+  const StreamKey fresh("thing", "new");
+  const auto begin = [&](ExpectedVersion expected) { return store_->append(fresh, expected, {full}); };
+  EXPECT_THROW(begin(ExpectedVersion::stream_exists()), Error) << "that is for the long one to say";
+  EXPECT_EQ(begin(ExpectedVersion::no_stream()).status, AppendStatus::appended);
+  EXPECT_EQ(begin(ExpectedVersion::no_stream()).status, AppendStatus::conflict);
+  EXPECT_EQ(append_to("newer", full), std::nullopt) << "it makes a stream that is not there";
+  for (const StreamKey& made : {fresh, StreamKey("thing", "newer")}) {
+    const std::optional<StreamInfo> info = store_->stream_info(made);
+    ASSERT_TRUE(info);
+    EXPECT_EQ(info->stream, made);
+    EXPECT_EQ(info->version, Version(1));
+    EXPECT_EQ(store_->read_stream(made).begin()->stream, made);
+  }
   for (const auto& rare : rare_fields) {
     NewEvent other = full;
     rare(other);

@@ -2,7 +2,12 @@
 // transaction of their own.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <memory>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "mssql_server.h"
 #include "stele/mssql.h"
@@ -51,9 +56,13 @@ class MssqlProcedures : public ::testing::Test {
   }
   std::string append_to_stream(const std::string& id, const std::string& expected,
                                const std::string& data = "{}") const {
-    return in("DECLARE @key VARBINARY(255) = CAST('" + id +
-              "' AS VARBINARY(255)); EXEC $(schema).append_to_stream 0x64656661756C74, 0x7468696E67, @key, " +
-              expected + ", '" + id_or_new({}) + "', 0, N'Happened', 1, '2026-01-02', N'" + data + "'");
+    return short_call(id, expected, data, {}, "");
+  }
+  /// The same, but that it makes a stream that is not there.
+  std::string append_or_make(const std::string& id, const std::string& expected, const std::string& data = "{}",
+                             const std::string& event_id = {}) const {
+    return short_call(id, expected, data, event_id,
+                      ", @tenant_id = N'default', @stream_type = N'thing', @stream_id = N'" + id + "'");
   }
   std::string in_transactions() { return client_->value("SELECT @@TRANCOUNT"); }
   std::string heads() {
@@ -73,12 +82,20 @@ class MssqlProcedures : public ::testing::Test {
   std::unique_ptr<MssqlConnection> client_;
 
  private:
+  std::string short_call(const std::string& id, const std::string& expected, const std::string& data,
+                         const std::string& event_id, const std::string& spelled) const {
+    return in("DECLARE @key VARBINARY(255) = CAST('" + id +
+              "' AS VARBINARY(255)); EXEC $(schema).append_to_stream 0x64656661756C74, 0x7468696E67, @key, " +
+              expected + ", '" + id_or_new(event_id) + "', " + (event_id.empty() ? "0" : "1") +
+              ", N'Happened', 1, '2026-01-02', N'" + data + "'" + spelled);
+  }
   static std::string id_or_new(const std::string& id) { return id.empty() ? Uuid::v7().to_string() : id; }
 };
 
 TEST_F(MssqlProcedures, AnErrorTakesAllOfItBackWhateverTheSessionIsSetTo) {
   for (const std::string& call :
-       {append_one("a", "-1", "{"), append_one("new", "-1", "{"), append_to_stream("a", "-1", "{")}) {
+       {append_one("a", "-1", "{"), append_one("new", "-1", "{"), append_to_stream("a", "-1", "{"),
+        append_or_make("a", "-1", "{"), append_or_make("new", "-1", "{")}) {
     const std::string error = client_->execute(call);
     EXPECT_TRUE(error.starts_with("547 ")) << error;
     EXPECT_EQ(in_transactions(), "0");
@@ -109,7 +126,7 @@ TEST_F(MssqlProcedures, ALockThatIsNotToBeHadEndsTheTransaction) {
 TEST_F(MssqlProcedures, OnlyReadCommittedWillDo) {
   const bool babelfish = client_->is_babelfish();
   for (const std::string& call : {append_one("a", "-1"), append_one("new", "-1"), append_to_stream("a", "-1"),
-                                  in("DECLARE @settled BIGINT; EXEC $(schema).settled_position 0, @settled OUTPUT"),
+                                  append_or_make("new", "-1"), in("DECLARE @settled BIGINT; EXEC $(schema).settled_position 0, @settled OUTPUT"),
                                   in("EXEC $(schema).announce_positions")}) {
     client_->run("SET TRANSACTION ISOLATION LEVEL SNAPSHOT");
     client_->run("BEGIN TRANSACTION");
@@ -143,7 +160,13 @@ TEST_F(MssqlProcedures, ARefusedAppendTakesNothingElseBack) {
                                    {append_one("none", "7"), "4|0|"},
                                    {append_one("a", "-1", "{}", "mine", id.to_string()), "5|2|"},
                                    {append_to_stream("a", "7"), "4|2|"},
-                                   {append_to_stream("none", "-1"), "6|0|"}};
+                                   {append_to_stream("none", "-1"), "6|0|"},
+                                   {append_or_make("a", "7"), "4|2|"},
+                                   {append_or_make("a", "0"), "4|2|"},
+                                   {append_or_make("a", "-1", "{}", id.to_string()), "5|2|"},
+                                   {append_or_make("none", "-1", "{}", id.to_string()), "5|0|"},
+                                   {append_or_make("none", "7"), "4|0|"},
+                                   {append_or_make("none", "-2"), "4|0|"}};
   int rows = 0;
   for (const Call& call : calls) {
     client_->run("BEGIN TRANSACTION");
@@ -162,27 +185,73 @@ TEST_F(MssqlProcedures, ARefusedAppendTakesNothingElseBack) {
   EXPECT_TRUE(client_->value(append_to_stream("b", "1")).starts_with("4|2|"));
   EXPECT_TRUE(client_->value(append_one("c", "5")).starts_with("4|0|"));
   EXPECT_TRUE(client_->value(append_one("c", "0")).starts_with("0|1|"));
+  EXPECT_TRUE(client_->value(append_or_make("d", "5")).starts_with("4|0|"));
+  EXPECT_TRUE(client_->value(append_or_make("d", "0")).starts_with("0|1|"));
+  EXPECT_TRUE(client_->value(append_or_make("d", "0")).starts_with("4|1|"));
+  EXPECT_TRUE(client_->value(append_or_make("d", "-1")).starts_with("0|2|"));
   client_->run("COMMIT TRANSACTION");
-  EXPECT_EQ(heads(), "3 streams, 5 versions, 5 events");
+  EXPECT_EQ(heads(), "4 streams, 7 versions, 7 events");
+  expect_sound();
+}
+
+// A stream that is there is what its row says, however it is called.
+TEST_F(MssqlProcedures, AStreamThatIsThereIsNotSpelledAnew) {
+  std::string call = append_or_make("a", "1");
+  const std::string type = "@stream_type = N'thing'";
+  call.replace(call.find(type), type.size(), "@stream_type = N'other'");
+  EXPECT_TRUE(client_->value(call).starts_with("0|2|"));
+  EXPECT_EQ(client_->value(in("SELECT COUNT(*) FROM $(schema).events WHERE stream_type = N'thing'")), "2");
   expect_sound();
 }
 
 // Who checks that a stream is not there, and who makes it, exclude each other: by the stream's key, whatever they say.
 TEST_F(MssqlProcedures, NobodyNamesTheLockOfANewStream) {
-  client_->run("BEGIN TRANSACTION");
-  ASSERT_TRUE(client_->value(append_one("new", "0", "{}", "free text")).starts_with("0|1|"));
   EventStore impatient = open(schema_->url("busy_timeout=300ms"));
-  AppendRequest request;
-  request.streams.push_back({StreamKey("thing", "other"), ExpectedVersion::any(), {event()}});
-  request.conditions.push_back({StreamKey("thing", "new"), ExpectedVersion::no_stream()});
-  try {
-    impatient.append(request);
-    ADD_FAILURE() << "a stream was taken for missing while somebody made it";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::busy) << error.what();
+  const auto makes_it_alone = [&](const std::string& id, const std::string& call) {
+    SCOPED_TRACE(call);
+    client_->run("BEGIN TRANSACTION");
+    ASSERT_TRUE(client_->value(call).starts_with("0|1|"));
+    AppendRequest request;
+    request.streams.push_back({StreamKey("thing", "other"), ExpectedVersion::any(), {event()}});
+    request.conditions.push_back({StreamKey("thing", id), ExpectedVersion::no_stream()});
+    try {
+      impatient.append(request);
+      ADD_FAILURE() << "a stream was taken for missing while somebody made it";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::busy) << error.what();
+    }
+    client_->run("COMMIT TRANSACTION");
+    EXPECT_EQ(impatient.append(request).status, AppendStatus::conflict);
+  };
+  makes_it_alone("new", append_one("new", "0", "{}", "free text"));
+  makes_it_alone("newer", append_or_make("newer", "0"));
+}
+
+// Whoever comes while somebody makes the stream waits, and finds it.
+TEST_F(MssqlProcedures, AStreamThatIsMadeMeanwhileIsFound) {
+  int number = 0;
+  for (const bool both_short : {true, false}) {
+    const std::string id = "new-" + std::to_string(++number);
+    client_->run("BEGIN TRANSACTION");
+    ASSERT_TRUE(client_->value(both_short ? append_or_make(id, "-1") : append_one(id, "-1")).starts_with("0|1|"));
+    std::atomic<bool> done{false};
+    std::string answer;
+    std::string refused;
+    std::thread second([&] {
+      MssqlConnection other;
+      other.run("SET NOCOUNT ON");
+      answer = other.value(append_or_make(id, "-1"));
+      refused = other.value(append_or_make(id, "0"));
+      done = true;
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(1'500));
+    EXPECT_FALSE(done.load()) << "it did not wait for who makes the stream";
+    client_->run("COMMIT TRANSACTION");
+    second.join();
+    EXPECT_TRUE(answer.starts_with("0|2|")) << answer;
+    EXPECT_TRUE(refused.starts_with("4|2|")) << refused;
   }
-  client_->run("COMMIT TRANSACTION");
-  EXPECT_EQ(impatient.append(request).status, AppendStatus::conflict);
+  expect_sound();
 }
 
 // Where the database makes no difference of case, neither do the names of locks: both URLs are of one store.

@@ -31,7 +31,7 @@ constexpr std::int64_t streams_in_all = 4'000;
 constexpr std::int64_t events_in_all = 5 * streams_in_all;
 
 /// 20,000 events of 40 types in 4,000 streams of 20 types, and of a rare one each; one in ten is of another tenant.
-/// Triggers are off meanwhile: they are not what is tested.
+/// Each five events are of one append. Triggers are off meanwhile: they are not what is tested.
 std::vector<std::string> fill() {
   const std::string numbers =
       "(SELECT 1000 * a.n + 100 * b.n + 10 * c.n + d.n AS i FROM (VALUES (0), (1), (2), (3)) AS a (n), "
@@ -98,6 +98,8 @@ std::vector<std::string> fill() {
                      name + "', " + size + ", " + value + " FROM $(schema).events");
   }
   switch_triggers("ENABLE");
+  script.push_back(
+      "INSERT INTO $(schema).append_spans (first_position, last_position) SELECT 5 * i + 1, 5 * i + 5 FROM " + numbers);
   const std::string tenants = "'t-' + CAST(i % 40 AS VARCHAR(9))";
   const std::string types = "'Type' + CAST(i / 40 AS VARCHAR(9))";
   script.push_back(
@@ -434,7 +436,7 @@ TEST_F(MssqlPlans, SettledPosition) {
       {"pk_events"}, 50, [](Session& session) { settled_position(session); }, "what is settled");
   // For a reader that is new: the ranges of the whole log.
   expect_along(
-      {"pk_events"}, 100,
+      {"pk_events", "append_spans_key"}, 100,
       [](Session& session) {
         session.known_settled = 0;
         settled_position(session);

@@ -204,12 +204,11 @@ Parameters parameters_of_procedure(const PreparedAppend& append) {
   return parameters;
 }
 
-/// What most appends are; the stream has to be there, too.
+/// What most appends are.
 bool fits_short_procedure(const PreparedAppend& append) {
   const PreparedStream& stream = append.streams[0];
   const NewEvent& event = *stream.events[0].event;
-  return !append.command && expected_number(stream.expected) != 0 && !event.idempotency_key &&
-         event.redaction_level == RedactionLevel::none && !event.contains_secrets && !event.valid_from &&
+  return !append.command && !event.idempotency_key && event.redaction_level == RedactionLevel::none && !event.contains_secrets && !event.valid_from &&
          !event.valid_to && !event.policy_context && !event.model_context && !event.display;
 }
 
@@ -226,6 +225,13 @@ Parameters parameters_of_short_procedure(const PreparedAppend& append) {
   add_source(parameters, prepared);
   parameters.add(Type::uuid, event.correlation_id).add(Type::uuid, prepared.causation_id);
   add_json(parameters, event.metadata);
+  // How the stream is spelled is sent where it may have to be made.
+  const ExpectedVersion::Kind kind = stream.expected.kind();
+  if (kind == ExpectedVersion::Kind::any || kind == ExpectedVersion::Kind::no_stream) {
+    parameters.add(Type::text, stream.key->tenant)
+        .add(Type::text, stream.key->type)
+        .add(Type::text, stream.key->id);
+  }
   parameters.drop_last_nulls();
   return parameters;
 }

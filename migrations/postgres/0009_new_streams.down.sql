@@ -1,0 +1,1 @@
+-- Nothing here: an append makes its stream in the same call already.
