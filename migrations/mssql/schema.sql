@@ -420,11 +420,12 @@ CREATE PROCEDURE $(schema).append_to_stream
     @occurred_at DATETIME2(6), @data NVARCHAR(MAX),
     @actor_type NVARCHAR(16) = NULL, @actor_id NVARCHAR(255) = NULL, @source NVARCHAR(64) = NULL,
     @channel NVARCHAR(16) = NULL, @correlation_id UNIQUEIDENTIFIER = NULL, @causation_id UNIQUEIDENTIFIER = NULL,
-    @metadata NVARCHAR(MAX) = NULL
+    @metadata NVARCHAR(MAX) = NULL,
+    @tenant_id NVARCHAR(64) = NULL, @stream_type NVARCHAR(64) = NULL, @stream_id NVARCHAR(255) = NULL
 AS
 BEGIN
-    DECLARE @status INT, @stream_no BIGINT, @version BIGINT, @recorded DATETIME2(6), @tenant_id NVARCHAR(64),
-            @stream_type NVARCHAR(64), @range BIGINT, @next BIGINT, @name NVARCHAR(255), @got INT, @nested BIT;
+    DECLARE @status INT, @stream_no BIGINT, @version BIGINT, @recorded DATETIME2(6), @range BIGINT, @next BIGINT,
+            @name NVARCHAR(255), @got INT, @nested BIT;
     SET XACT_ABORT ON;
     IF @@TRANCOUNT > 0
     BEGIN
@@ -442,25 +443,40 @@ BEGIN
     -- Whoever is not in it now has no lock: that the next statement may see it already is not the same.
     IF @@ROWCOUNT = 0
     BEGIN
-        IF @nested = 1
+        IF @stream_id IS NULL
         BEGIN
-            ROLLBACK TRANSACTION stele_append;
-            COMMIT TRANSACTION;
+            IF @nested = 1
+            BEGIN
+                ROLLBACK TRANSACTION stele_append;
+                COMMIT TRANSACTION;
+            END
+            ELSE ROLLBACK TRANSACTION;
+            SELECT 6 AS status, CAST(0 AS BIGINT) AS version, CAST(NULL AS BIGINT) AS position;
+            RETURN;
         END
-        ELSE ROLLBACK TRANSACTION;
-        SELECT 6 AS status, CAST(0 AS BIGINT) AS version, CAST(NULL AS BIGINT) AS position;
-        RETURN;
+        SET @name = N'$(schema):stream:' + CAST(CAST(SUBSTRING(HASHBYTES(
+            'SHA2_256', @tenant_id + NCHAR(31) + @stream_type + NCHAR(31) + @stream_id), 1, 8) AS BIGINT) AS NVARCHAR(20));
+        EXEC @got = sp_getapplock @Resource = @name, @LockMode = N'Exclusive', @LockOwner = N'Transaction';
+        IF @got < 0 THROW 51010, N'the lock of a new stream was not to be had', 1;
+        SET @version = 1;
+        -- Somebody may have made it meanwhile.
+        IF EXISTS (SELECT 1 FROM $(schema).streams
+                   WHERE tenant_key = @tenant_key AND type_key = @type_key AND stream_key = @stream_key)
+            UPDATE $(schema).streams SET version = version + 1,
+                    last_recorded_at = CASE WHEN last_recorded_at > @recorded THEN last_recorded_at ELSE @recorded END
+                WHERE tenant_key = @tenant_key AND type_key = @type_key AND stream_key = @stream_key;
     END
     SELECT @stream_no = stream_no, @version = version, @recorded = last_recorded_at, @tenant_id = tenant_id,
            @stream_type = stream_type
         FROM $(schema).streams WHERE tenant_key = @tenant_key AND type_key = @type_key AND stream_key = @stream_key;
-    IF @event_id_given = 1 OR @expected >= 0
+    IF @event_id_given = 1 OR @expected >= 0 OR @stream_no IS NULL
     BEGIN
         IF @event_id_given = 1
         BEGIN
             IF EXISTS (SELECT 1 FROM $(schema).events WHERE event_id = @event_id) SET @status = 5;
         END
-        IF @status IS NULL AND @expected >= 0 AND @version - 1 <> @expected SET @status = 4;
+        IF @status IS NULL AND (@expected >= 0 AND @version - 1 <> @expected OR @expected = -2 AND @stream_no IS NULL)
+            SET @status = 4;
         IF @status IS NOT NULL
         BEGIN
             IF @nested = 1
@@ -471,6 +487,13 @@ BEGIN
             ELSE ROLLBACK TRANSACTION;
             SELECT @status AS status, @version - 1 AS version, CAST(NULL AS BIGINT) AS position;
             RETURN;
+        END
+        IF @stream_no IS NULL
+        BEGIN
+            INSERT INTO $(schema).streams (tenant_id, stream_type, stream_id, tenant_key, type_key, stream_key, version,
+                                           created_at, last_recorded_at)
+                VALUES (@tenant_id, @stream_type, @stream_id, @tenant_key, @type_key, @stream_key, 1, @recorded, @recorded);
+            SET @stream_no = SCOPE_IDENTITY();
         END
     END
 

@@ -55,6 +55,8 @@ TEST(mssql_errors, the_servers_number_decides) {
            {"08004", 4060, ErrorCode::cannot_connect},
            {"42S02", 208, ErrorCode::schema_outdated},
            {"42000", 2812, ErrorCode::schema_outdated},
+           {"42000", 201, ErrorCode::schema_outdated},
+           {"42000", 8144, ErrorCode::schema_outdated},
            {"42000", 229, ErrorCode::permission_denied},
            {"42000", 262, ErrorCode::permission_denied},
            {"42000", 1105, ErrorCode::disk_full},

@@ -125,9 +125,10 @@ TEST_F(MssqlProcedures, ALockThatIsNotToBeHadEndsTheTransaction) {
 // Under SNAPSHOT the log's end is that of the transaction's beginning: it would be announced where nobody looks.
 TEST_F(MssqlProcedures, OnlyReadCommittedWillDo) {
   const bool babelfish = client_->is_babelfish();
-  for (const std::string& call : {append_one("a", "-1"), append_one("new", "-1"), append_to_stream("a", "-1"),
-                                  append_or_make("new", "-1"), in("DECLARE @settled BIGINT; EXEC $(schema).settled_position 0, @settled OUTPUT"),
-                                  in("EXEC $(schema).announce_positions")}) {
+  for (const std::string& call :
+       {append_one("a", "-1"), append_one("new", "-1"), append_to_stream("a", "-1"), append_or_make("new", "-1"),
+        in("DECLARE @settled BIGINT; EXEC $(schema).settled_position 0, @settled OUTPUT"),
+        in("EXEC $(schema).announce_positions")}) {
     client_->run("SET TRANSACTION ISOLATION LEVEL SNAPSHOT");
     client_->run("BEGIN TRANSACTION");
     const std::string refused = client_->execute(in("SELECT COUNT(*) FROM $(schema).events"));
@@ -227,25 +228,39 @@ TEST_F(MssqlProcedures, NobodyNamesTheLockOfANewStream) {
   makes_it_alone("newer", append_or_make("newer", "0"));
 }
 
-// Whoever comes while somebody makes the stream waits, and finds it.
+// Whoever comes while somebody makes the stream waits, and finds it. The lock is taken before there is a row, so that
+// the other has seen none when it comes to the lock, on a server too where an UPDATE waits for rows that are not
+// committed.
 TEST_F(MssqlProcedures, AStreamThatIsMadeMeanwhileIsFound) {
+  // Its statements have been compiled, so that it is sure to have come to the lock.
+  MssqlConnection other;
+  other.run("SET NOCOUNT ON");
+  ASSERT_TRUE(other.value(append_or_make("first", "-1")).starts_with("0|1|"));
   int number = 0;
   for (const bool both_short : {true, false}) {
     const std::string id = "new-" + std::to_string(++number);
     client_->run("BEGIN TRANSACTION");
-    ASSERT_TRUE(client_->value(both_short ? append_or_make(id, "-1") : append_one(id, "-1")).starts_with("0|1|"));
+    client_->run(in("DECLARE @name NVARCHAR(255) = N'$(schema):stream:' + CAST(CAST(SUBSTRING(HASHBYTES('SHA2_256', "
+                    "N'default' + NCHAR(31) + N'thing' + NCHAR(31) + N'") +
+                 id +
+                 in("'), 1, 8) AS BIGINT) AS NVARCHAR(20)); "
+                    "EXEC $(schema).take_lock @name, N'Exclusive'"));
     std::atomic<bool> done{false};
     std::string answer;
     std::string refused;
     std::thread second([&] {
-      MssqlConnection other;
-      other.run("SET NOCOUNT ON");
-      answer = other.value(append_or_make(id, "-1"));
-      refused = other.value(append_or_make(id, "0"));
+      try {
+        answer = other.value(append_or_make(id, "-1"));
+        refused = other.value(append_or_make(id, "0"));
+      } catch (const std::exception& error) {
+        answer = error.what();
+      }
       done = true;
     });
     std::this_thread::sleep_for(std::chrono::milliseconds(1'500));
     EXPECT_FALSE(done.load()) << "it did not wait for who makes the stream";
+    const std::string made = client_->value(both_short ? append_or_make(id, "-1") : append_one(id, "-1"));
+    EXPECT_TRUE(made.starts_with("0|1|")) << made;
     client_->run("COMMIT TRANSACTION");
     second.join();
     EXPECT_TRUE(answer.starts_with("0|2|")) << answer;

@@ -110,6 +110,29 @@ TEST_F(MssqlSchemas, NamesOfSchemasMakeNoDifference) {
   }
 }
 
+// A procedure that has fewer parameters than the program gives it is an older schema's, and nothing is written.
+TEST_F(MssqlSchemas, AnOpenStoreIsToldThatItsSchemaWasTakenBack) {
+  EventStore store(open(*schema_));
+  NewEvent event;
+  event.type = "Happened";
+  store.append(StreamKey("thing", "a"), ExpectedVersion::no_stream(), {event}).or_throw();
+  Migrator(*driver_->migrations()).down({.to = 8});
+  for (const char* id : {"a", "new"}) {
+    try {
+      store.append(StreamKey("thing", id), ExpectedVersion::any(), {event});
+      ADD_FAILURE() << id;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::schema_outdated) << error.native_code() << " " << error.what();
+    }
+  }
+  Migrator(*driver_->migrations()).up();
+  EXPECT_EQ(store.append(StreamKey("thing", "a"), ExpectedVersion::any(), {event}).streams.front().last_version,
+            Version(2));
+  EXPECT_EQ(store.append(StreamKey("thing", "new"), ExpectedVersion::any(), {event}).streams.front().last_version,
+            Version(1));
+  EXPECT_TRUE(store.verify().ok());
+}
+
 // Whatever is changed, the dump shows, and verify where it is Stele's own.
 TEST_F(MssqlSchemas, DriftShows) {
   struct Change {

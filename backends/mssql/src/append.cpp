@@ -208,8 +208,9 @@ Parameters parameters_of_procedure(const PreparedAppend& append) {
 bool fits_short_procedure(const PreparedAppend& append) {
   const PreparedStream& stream = append.streams[0];
   const NewEvent& event = *stream.events[0].event;
-  return !append.command && !event.idempotency_key && event.redaction_level == RedactionLevel::none && !event.contains_secrets && !event.valid_from &&
-         !event.valid_to && !event.policy_context && !event.model_context && !event.display;
+  return !append.command && !event.idempotency_key && event.redaction_level == RedactionLevel::none &&
+         !event.contains_secrets && !event.valid_from && !event.valid_to && !event.policy_context &&
+         !event.model_context && !event.display;
 }
 
 /// In the order of append_to_stream, without what is NULL at the end.
@@ -228,9 +229,7 @@ Parameters parameters_of_short_procedure(const PreparedAppend& append) {
   // How the stream is spelled is sent where it may have to be made.
   const ExpectedVersion::Kind kind = stream.expected.kind();
   if (kind == ExpectedVersion::Kind::any || kind == ExpectedVersion::Kind::no_stream) {
-    parameters.add(Type::text, stream.key->tenant)
-        .add(Type::text, stream.key->type)
-        .add(Type::text, stream.key->id);
+    parameters.add(Type::text, stream.key->tenant).add(Type::text, stream.key->type).add(Type::text, stream.key->id);
   }
   parameters.drop_last_nulls();
   return parameters;
@@ -459,7 +458,7 @@ class Steps {
 
   /// A stream's lock is its row's, taken by an UPDATE that changes nothing. One that does not exist has its name's,
   /// which whoever makes it has to have alone; it may have been made just before. The name is that of append_one
-  /// (0006); two streams that share one only wait for each other.
+  /// (0006) and append_to_stream (0009); two streams that share one only wait for each other.
   void lock_and_read(const Heads& heads) {
     in_pieces(heads.size(), keys_at_once, [&](std::size_t from, std::size_t size) {
       Parameters parameters;

@@ -20,7 +20,8 @@ constexpr std::int32_t disk_full[] = {1101, 1105, 5149, 9002, 40544};
 constexpr std::int32_t corrupt[] = {605, 824, 8928, 8939, 8966};
 constexpr std::int32_t io[] = {823, 832};
 constexpr std::int32_t denied[] = {229, 230, 262, 297, 300, 371, 1088, 2557, 2760, 3906, 15247, 15151};
-constexpr std::int32_t missing[] = {207, 208, 2812, 4902, 4121};
+// With 201 and 8144 a procedure is there, and has fewer parameters or more: it is another version's.
+constexpr std::int32_t missing[] = {201, 207, 208, 2812, 4121, 4902, 8144};
 constexpr std::int32_t no_login[] = {233, 911, 916, 4060, 4064, 6005, 17142, 18401, 18451, 18452, 18456, 18461, 18470,
                                      18486, 18487, 18488, 40197, 40540, 40613,
                                      // Availability groups: the replica is no primary, or not yet one.
