@@ -189,6 +189,33 @@ TEST_F(PostgresConnections, KilledWhileIdleIsReplaced) {
   EXPECT_GE(store.driver().connection_stats().dropped, 4U);
 }
 
+TEST_F(PostgresConnections, VerifyBeginsAgainWhenItsConnectionIsLost) {
+  EventStore store = open_migrated_postgres(named("busy_timeout=60s"));
+  append(store);
+  // A fault that is found first, and a wait in a later check.
+  watch_->run(
+      "ALTER TABLE event_attributes RENAME TO attributes_of_events; "
+      "CREATE FUNCTION gate() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(42); "
+      "RETURN true; END $$; "
+      "CREATE VIEW event_attributes AS SELECT a.* FROM (SELECT gate() AS open OFFSET 0) AS g "
+      "LEFT JOIN attributes_of_events AS a ON g.open WHERE a.global_position IS NOT NULL");
+  PostgresConnection holder = schema_->connect();
+  holder.run("SELECT pg_advisory_lock(42)");
+  auto report = std::async(std::launch::async, [&] { return store.verify(); });
+  const std::string waiting =
+      "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND application_name = '" + schema_->name() +
+      "'";
+  while (watch_->value(waiting) != "1") std::this_thread::sleep_for(milliseconds(5));
+  kill_all();
+  holder.run("SELECT pg_advisory_unlock(42)");
+  const VerifyReport found = report.get();
+  const VerifyReport undisturbed = store.verify();
+  EXPECT_FALSE(undisturbed.ok());
+  EXPECT_EQ(found.violations.size(), undisturbed.violations.size()) << "what was found before is told once";
+  EXPECT_EQ(found.checks, undisturbed.checks);
+  EXPECT_EQ(found.events, 1);
+}
+
 TEST_F(PostgresConnections, OldConnectionsAreReplaced) {
   EventStore store = open_migrated_postgres(named("connections=1&max_lifetime=1ms"));
   const auto opened = store.driver().connection_stats().opened;

@@ -111,8 +111,11 @@ std::vector<std::string> MssqlDriver::list_tenants() {
 }
 
 void MssqlDriver::verify_storage(const VerifyOptions& options, VerifyReport& report) {
-  const SessionPool::Lease session = lease();
-  mssql::verify_storage(*session, options, report);
+  const VerifyReport before = report;
+  reading([&](Session& session) {
+    report = before;
+    mssql::verify_storage(session, options, report);
+  });
 }
 
 std::unique_ptr<driver::AppendListener> MssqlDriver::listen() {

@@ -149,8 +149,11 @@ std::vector<std::string> PostgresDriver::list_tenants() {
 }
 
 void PostgresDriver::verify_storage(const VerifyOptions& options, VerifyReport& report) {
-  const SessionPool::Lease session = lease();
-  postgres::verify_storage(*session, options, report);
+  const VerifyReport before = report;
+  reading([&](Session& session) {
+    report = before;
+    postgres::verify_storage(session, options, report);
+  });
 }
 
 std::unique_ptr<driver::AppendListener> PostgresDriver::listen() {
