@@ -45,11 +45,14 @@ TEST(PostgresForget, NothingIsLeftInADump) {
   const std::vector<std::string> tables = server.rows(
       "SELECT quote_ident(relname) FROM pg_class WHERE relkind = 'r' AND relnamespace = "
       "current_schema()::regnamespace");
-  // VACUUM keeps what somebody may still see, for instance the server's own ANALYZE.
-  const std::string onlookers =
-      "SELECT count(*) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND coalesce(datname, current_database()) = "
-      "current_database() AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)";
-  while (server.value(onlookers) != "0") std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  // VACUUM FULL keeps what somebody may still see: the server's own ANALYZE, for instance, and, as its own snapshot
+  // goes back to the oldest transaction of all databases that writes, whoever is stopped in another test.
+  const std::string deleted_before = server.value("SELECT pg_current_xact_id()");
+  const std::string nobody_sees =
+      "SELECT pg_snapshot_xmin(pg_current_snapshot()) > '" + deleted_before +
+      "' AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND coalesce(datname, "
+      "current_database()) = current_database() AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL))";
+  while (server.value(nobody_sees) != "t") std::this_thread::sleep_for(std::chrono::milliseconds(10));
   for (const std::string& table : tables) server.run("VACUUM FULL " + table);
   server.run("CHECKPOINT");
   const std::string left = dump(database.url());
